@@ -1,0 +1,14 @@
+//! Keeps an editor's remote session alive across dropped links, and never lies about it.
+//!
+//! ```text
+//! proto     floor 0   the words on the wire and their codec
+//! session   floor 1   the pure machines: client, server, launch
+//! io        floor 2   clocks, framed streams, sockets, children
+//! host      floor 3   the server's side: processes and files
+//! client    floor 3   the client's side: what editors link
+//! cli       floor 4   arguments, exit codes, output
+//! ```
+
+pub mod io;
+pub mod proto;
+pub mod session;

@@ -1,0 +1,168 @@
+//! Every bound of the protocol and of both ends, each with its why.
+//!
+//! Times that a user may want to change are defaults of [`crate::session::ClientConfig`] and its
+//! siblings and refer to the constants here; sizes are fixed, because both ends must agree on them.
+
+use std::time::Duration;
+
+/// Protocol version spoken by this crate.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// Oldest protocol version this crate still speaks.
+pub const PROTOCOL_VERSION_MIN: u16 = 1;
+
+/// Bytes that a frame may have after its length field.
+///
+/// One MiB: room for the largest single message that language servers send in practice (a full
+/// semantic-token or completion answer is some hundred KiB), small enough that a garbled length
+/// is noticed at once and that one frame never stands for a whole window.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a frame's length field and type: the least that must arrive before anything is known.
+pub const FRAME_HEADER_BYTES: usize = 5;
+
+/// Bytes that a message's payload may have: a frame less its type, channel and number.
+pub const PAYLOAD_BYTES_MAX: usize = FRAME_BYTES_MAX - 1 - 1 - 8;
+
+/// Bytes into which a byte stream is cut, a frame each.
+///
+/// A frame counts only once it is whole, so on a link that dies every few seconds the chunk
+/// decides whether replay makes progress: 32 KiB passes within the 15 seconds in which a link is
+/// declared dead at 2.2 KB/s, and its header costs 0.04 %.
+pub const CHUNK_BYTES: usize = 32 << 10;
+
+/// Bytes of a handshake's JSON body (`Hello`, `Welcome`, `Refused`, `Bye`, `Exit`).
+///
+/// Ours are below 400; the rest is room for fields of later versions and for a long sentence.
+pub const HANDSHAKE_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes that a login shell or a wrapper may print before the preamble.
+///
+/// Banners are some KiB; a program that prints more is not on the way to a server.
+pub const NOISE_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of numbered frames that an end keeps for replay, per direction; the window it grants.
+///
+/// Must cover bandwidth times round trip, or the link runs dry: 8 MiB fills 640 Mbit/s at 100 ms.
+/// It is also what a stalled consumer can cost in memory, on both ends.
+pub const UNACKED_BYTES_MAX: usize = 8 << 20;
+
+/// Numbered frames that an end keeps for replay, per direction.
+///
+/// Bounds the bookkeeping (some 64 bytes a frame) that the byte window alone would not: at one
+/// byte a message, 8 MiB of payload would need half a GiB.
+pub const UNACKED_FRAMES_MAX: usize = 128 << 10;
+
+/// Consumed bytes after which an acknowledgement is due at once.
+///
+/// A thirty-second of the window: the sender never waits for it, and in bulk it costs nothing.
+pub const ACK_BYTES: usize = 256 << 10;
+
+/// Consumed frames after which an acknowledgement is due at once: a thirty-second of
+/// [`UNACKED_FRAMES_MAX`], so that small messages never wait for it either.
+pub const ACK_FRAMES: u64 = 4 << 10;
+
+/// Time after which consumed bytes are acknowledged when nothing else is on its way.
+///
+/// Nobody waits for an acknowledgement below the window, so it may be lazy; it also bounds how
+/// much is sent twice after a loss, and it is the sign of life that a slow upload needs.
+pub const ACK_DELAY: Duration = Duration::from_millis(100);
+
+/// Silence after which the client probes.
+///
+/// Three intervals make the 15 seconds in which a dead link is noticed; an editor that is idle
+/// sends 12 small frames a minute.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Probes in a row that may go unanswered; the answer to the last one is waited for as long as
+/// for the others, so a dead link is noticed after `(1 + HEARTBEAT_MISSES_MAX)` intervals.
+pub const HEARTBEAT_MISSES_MAX: u32 = 2;
+
+/// Time that one probe has after a wake-up, a network change or the user's wish.
+///
+/// The user is looking at the editor: two seconds are more than any healthy round trip, and
+/// short enough that a dead link is replaced before the first keystroke matters.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A timeout that comes this much too late means that this process, not the peer, was asleep.
+///
+/// A busy machine delays a timer by milliseconds, rarely by a second; a suspended one by more.
+pub const SUSPENSION_MIN: Duration = Duration::from_secs(2);
+
+/// Failed attempts in a row after which the client stops trying.
+pub const ATTEMPTS_MAX: u32 = 3;
+
+/// First delay between two attempts; tripled each time. The first retry after a loss is immediate,
+/// so three attempts span eight seconds: time for a name server or a VPN to come up after a wake.
+pub const BACKOFF_MIN: Duration = Duration::from_secs(2);
+
+/// Longest delay between two attempts: a user who watches gives up after half a minute.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// A session that was attached this long is stable: the next loss starts with an immediate retry.
+pub const STABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// Time to open a transport on a reconnect (ssh with keys needs one or two seconds, a slow one ten).
+/// The first attach has no such deadline: a user may be typing a password.
+pub const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time from the server's preamble to its answer: some round trips on the worst usable link.
+pub const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time for a transport's exit status after its output has ended. It carries the verdict "server
+/// not running"; over ssh it is one packet behind the end of output.
+pub const EXIT_WAIT: Duration = Duration::from_secs(1);
+
+/// Silence after which the server drops a transport: twice what the client allows, so that the
+/// client, who can say more about it, notices first.
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// Time that a transport has for its `Hello` after the preamble was sent.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Transports that may be attaching at once. The user's own proxies alone can connect, and more
+/// than a few at once is a runaway loop.
+pub const ATTACHING_MAX: usize = 16;
+
+/// Life of a server without a client: a laptop closed in the evening is opened the next morning,
+/// or after a long day; a weekend costs the state.
+pub const IDLE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Life of a server that nobody ever attached to: its starter's link was cut, and the client that
+/// wanted it has long used up its attempts.
+pub const UNMET_LIFETIME: Duration = Duration::from_secs(120);
+
+/// Time for a server to end by itself after SIGTERM, before SIGKILL: it ends the hosted program,
+/// which has [`APP_GRACE`] of it.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Time for the hosted program to end after its input ended and SIGTERM was sent.
+pub const APP_GRACE: Duration = Duration::from_secs(2);
+
+/// Time after SIGKILL for the kernel to let go of a lock: no program can delay that for long,
+/// only a disk or a network file system that hangs.
+pub const KILL_WAIT: Duration = Duration::from_secs(5);
+
+/// Time for a server to become ready: it creates a few files and starts one program.
+pub const READY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Time to wait for another starter of the same identifier: the sum of what one may need.
+pub const STARTER_WAIT: Duration = Duration::from_secs(35);
+
+/// Time for a lock to fall free after the server's socket has ended: the kernel closes sockets
+/// before it releases locks, in the same exit.
+pub const RELEASE_WAIT: Duration = Duration::from_millis(500);
+
+/// Time between two looks at a lock that is waited for: far below what a person notices, and
+/// some fifty system calls a second while it lasts.
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Bytes that a proxy writes first on each of its two sockets, the same on both: 128 random bits,
+/// so that the server never pairs one proxy's input with another's output.
+pub const TOKEN_BYTES: usize = 16;
+
+/// Time for both halves of a proxy's attachment to arrive.
+pub const PAIR_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Letters of an identifier, so that any path built from it stays short.
+pub const IDENTIFIER_LETTERS_MAX: usize = 64;

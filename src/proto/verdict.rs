@@ -1,0 +1,136 @@
+//! What a proxy says besides the bytes that it relays: exit codes, and one JSON line each on
+//! standard error.
+//!
+//! ```text
+//! {"reattach-proxy":{"event":"started"}}
+//! {"reattach-proxy":{"event":"exit","code":90,"reason":"idle","message":"…"}}
+//! ```
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::handshake::ProgramExit;
+
+/// The client closed the session.
+pub const EXIT_CLOSED: i32 = 0;
+/// The server that holds the state is not running.
+pub const EXIT_NOT_RUNNING: i32 = 90;
+/// A server runs and was asked to be left alone.
+pub const EXIT_ALREADY_RUNNING: i32 = 91;
+/// The server could not be started.
+pub const EXIT_NOT_STARTED: i32 = 92;
+/// Anything else that went wrong: the transport is lost, the server is not judged.
+pub const EXIT_LOST: i32 = 75;
+
+/// Why an instance is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GoneReason {
+    /// It ended without leaving word: killed, out of memory, a bug.
+    Crashed,
+    /// It was told to end.
+    Stopped,
+    /// No client was attached for its idle lifetime.
+    Idle,
+    /// No client ever attached to it.
+    Unmet,
+    /// A fresh server took its place.
+    Replaced,
+    /// The host was started anew since.
+    Rebooted,
+    /// Its client closed the session.
+    Closed,
+    /// The hosted program ended.
+    Exited(ProgramExit),
+    /// No server was ever started here, or nothing is left that says why it ended.
+    #[serde(other)]
+    Unknown,
+}
+
+impl fmt::Display for GoneReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GoneReason::Crashed => f.write_str("crashed"),
+            GoneReason::Stopped => f.write_str("stopped"),
+            GoneReason::Idle => f.write_str("idle"),
+            GoneReason::Unmet => f.write_str("unmet"),
+            GoneReason::Replaced => f.write_str("replaced"),
+            GoneReason::Rebooted => f.write_str("host rebooted"),
+            GoneReason::Closed => f.write_str("closed"),
+            GoneReason::Exited(ProgramExit::Code(code)) => write!(f, "program exited with {code}"),
+            GoneReason::Exited(ProgramExit::Signal(signal)) => write!(f, "program ended by signal {signal}"),
+            GoneReason::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+/// One line of a proxy on its standard error.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Notice {
+    /// The proxy runs: from here on it may have started a server.
+    Started,
+    /// The proxy is about to exit.
+    Exit(Verdict),
+}
+
+/// Why a proxy exits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Its exit code.
+    pub code: i32,
+    /// Why the instance is gone, with code 90.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<GoneReason>,
+    /// One sentence for people.
+    pub message: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    #[serde(rename = "reattach-proxy")]
+    notice: Notice,
+}
+
+impl Notice {
+    /// The line, without its end.
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(&Line { notice: self.clone() }).expect("a notice is plain data")
+    }
+
+    /// Reads a line of standard error; `None` if it is somebody else's.
+    pub fn from_line(line: &str) -> Option<Notice> {
+        // Cheap and strict: everything else that programs print there is for people.
+        let line = line.trim();
+        if !line.starts_with(r#"{"reattach-proxy":"#) {
+            return None;
+        }
+        serde_json::from_str::<Line>(line).ok().map(|line| line.notice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        for reason in [None, Some(GoneReason::Idle), Some(GoneReason::Exited(ProgramExit::Signal(9)))] {
+            let notice = Notice::Exit(Verdict { code: EXIT_NOT_RUNNING, reason, message: "gone".to_owned() });
+            assert_eq!(Notice::from_line(&notice.to_line()), Some(notice));
+        }
+        let started = Notice::Started.to_line();
+        assert_eq!(started, r#"{"reattach-proxy":{"event":"started"}}"#);
+        assert_eq!(Notice::from_line(&format!("{started}\r\n")), Some(Notice::Started));
+    }
+
+    #[test]
+    fn leaves_other_lines_to_people() {
+        for line in
+            ["", "Permission denied", r#"{"reattach-proxy":{"event":"moon"}}"#, r#"{"reattach-proxy":"#]
+        {
+            assert_eq!(Notice::from_line(line), None);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What a client machine is told and what it asks for: plain values, so that a run can be
+//! recorded, replayed and read.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::status::Status;
+use crate::proto::{Bye, ByeReason, Channel, Frame, ProgramExit, RefusalReason, Seq, SessionId, Verdict};
+
+/// Number of a transport among all that a session ever opened. Only ever grows.
+pub type Attempt = u64;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// The user: send this. Taken while [`Client::has_room`](super::Client::has_room).
+    Send(Bytes),
+    /// The user: send this signal to the hosted program.
+    Signal(u8),
+    /// The user: no more input will come.
+    Finish,
+    /// The application took that many more deliveries ([`Effect::Deliver`], [`Effect::Finished`]).
+    Consumed(usize),
+    /// The machine woke up from sleep.
+    Wake,
+    /// A network came up or changed.
+    NetworkUp,
+    /// The user: try now.
+    Retry,
+    /// The user: give the old state up and start over, as this session.
+    Restart(SessionId),
+    /// The user: end the session.
+    Close,
+    /// News of a transport.
+    Transport(Attempt, News),
+}
+
+/// News of one transport. Only those of the current attempt change anything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum News {
+    /// The proxy said that it runs: from here on it may have started a server.
+    Started,
+    /// The server's preamble was read: from here on, frames.
+    Preamble,
+    /// Bytes came, maybe not a whole frame.
+    Heard,
+    /// A frame came.
+    Frame(Frame),
+    /// What came is not reattach's; one sentence.
+    Garbled(String),
+    /// The proxy's output has ended.
+    Ended,
+    /// The process that carries the transport has ended, and everything it said was handed in.
+    Exited(ProxyExit),
+    /// The process could not be started; one sentence.
+    NotOpened(String),
+}
+
+/// How the process that carries a transport ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ProxyExit {
+    /// Its status.
+    pub status: ProgramExit,
+    /// The proxy's own word, if it gave one.
+    pub verdict: Option<Verdict>,
+    /// The last line it, or ssh, printed for people; may be empty.
+    pub last_words: String,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Open the transport of this attempt.
+    Open(Attempt, Launch),
+    /// End the transport of this attempt, whatever shape it is in; if it can still carry
+    /// something, write what [`Client::poll_transmit`](super::Client::poll_transmit) gave and then this.
+    Close(Attempt, Option<Bye>),
+    /// Hand this to the application.
+    Deliver(Channel, Bytes),
+    /// Tell the application that nothing more will come on this channel.
+    Finished(Channel),
+    /// The state has changed.
+    Status(Status, Cause),
+    /// News of an attempt that is not the current one changed nothing.
+    Ignored(Attempt),
+    /// An [`Input::Send`], [`Input::Signal`] or [`Input::Finish`] was not taken.
+    Rejected(Rejected),
+}
+
+/// Why the state changed: for logs and traces, and for the user when it is the end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The server accepted us; it had received that much.
+    Welcome(Seq),
+    /// The server refused us.
+    Refusal(RefusalReason),
+    /// The server said goodbye.
+    Bye(ByeReason),
+    /// A sign of life came after missed probes.
+    Heard,
+    /// A probe was not answered in time.
+    ProbeMissed,
+    /// The last probe was not answered in time.
+    Silence,
+    /// The transport did not open in time.
+    OpenTimeout,
+    /// The server did not answer in time.
+    AttachTimeout,
+    /// The proxy's output ended.
+    Ended,
+    /// The proxy's process ended; what it, or ssh, said last.
+    Exited(ProgramExit, String),
+    /// The proxy could not be started; one sentence.
+    NotOpened(String),
+    /// What came is not the protocol; one sentence.
+    Violation(String),
+    /// The time for the next attempt has come.
+    RetryDue,
+    /// A wake-up, told or noticed by a timeout that came too late.
+    Wake,
+    /// A network came up or changed.
+    NetworkUp,
+    /// The user wished it.
+    User,
+    /// The hosted program ended.
+    ProgramEnded,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Welcome(received) => write!(f, "welcome received={received}"),
+            Cause::Refusal(reason) => write!(f, "refused: {reason:?}"),
+            Cause::Bye(reason) => write!(f, "bye: {reason:?}"),
+            Cause::Heard => f.write_str("heard again"),
+            Cause::ProbeMissed => f.write_str("probe not answered"),
+            Cause::Silence => f.write_str("no sign of life"),
+            Cause::OpenTimeout => f.write_str("transport did not open in time"),
+            Cause::AttachTimeout => f.write_str("server did not answer in time"),
+            Cause::Ended => f.write_str("proxy's output ended"),
+            Cause::Exited(status, last_words) => {
+                match status {
+                    ProgramExit::Code(code) => write!(f, "proxy exited with {code}")?,
+                    ProgramExit::Signal(signal) => write!(f, "proxy ended by signal {signal}")?,
+                }
+                if !last_words.is_empty() {
+                    write!(f, ": {last_words}")?;
+                }
+                Ok(())
+            }
+            Cause::NotOpened(why) => write!(f, "proxy not started: {why}"),
+            Cause::Violation(what) => write!(f, "protocol violated: {what}"),
+            Cause::RetryDue => f.write_str("retry due"),
+            Cause::Wake => f.write_str("woke up"),
+            Cause::NetworkUp => f.write_str("network up"),
+            Cause::User => f.write_str("user"),
+            Cause::ProgramEnded => f.write_str("program ended"),
+        }
+    }
+}
+
+/// What the proxy of an attempt is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Launch {
+    /// Start a server; leave a running one alone and exit with 91.
+    Start,
+    /// Start a server; stop a running one first.
+    Replace,
+    /// Attach to the running server; never start one.
+    Reattach,
+}
+
+/// Why something was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Rejected {
+    /// The bound on unconfirmed bytes is reached: wait.
+    #[error("as many messages as may be are on their way")]
+    Full,
+    /// The session is over.
+    #[error("the session is over")]
+    Final,
+    /// The input was finished before.
+    #[error("the input was finished before")]
+    Finished,
+    /// The payload is over [`PAYLOAD_BYTES_MAX`](crate::proto::limits::PAYLOAD_BYTES_MAX).
+    #[error("a message may have 1048566 bytes at most")]
+    TooLarge,
+}

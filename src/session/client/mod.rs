@@ -1,0 +1,439 @@
+//! The client machine: keeps one session attached to the instance that it first met, and says so
+//! when that cannot be.
+//!
+//! Three rules come before all others. A reconnect never starts a server: only the first attempt
+//! of a session carries [`Launch::Start`] or [`Launch::Replace`]. News of an attempt that is not
+//! the current one changes nothing. After exactly `attempts_max` failed attempts the client
+//! stops trying.
+//!
+//! Processes, bytes and clocks are left to the driver, the server's side to the server.
+
+mod io;
+mod news;
+mod state;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+pub use io::{Attempt, Cause, Effect, Input, Launch, News, ProxyExit, Rejected};
+pub use status::{Closed, Outside, Refused, Status};
+
+use self::state::{Opening, Phase, State};
+use super::backoff::Backoff;
+use super::config::{ClientConfig, First};
+use super::heartbeat::Beat;
+use super::inbox::Inbox;
+use super::outbox::{Item, Outbox};
+use super::time::{Time, earliest};
+use crate::proto::limits::{PAYLOAD_BYTES_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
+use crate::proto::{Bye, ByeReason, Channel, Frame, GoneReason, Hello, InstanceId, SessionId};
+
+/// One client's session.
+///
+/// Call [`Client::start`] once, then in a loop: [`Client::handle_input`] or
+/// [`Client::handle_timeout`], then [`Client::poll_effect`] until `None`, then
+/// [`Client::poll_transmit`] as long as the transport takes more, then sleep until
+/// [`Client::poll_timeout`] or the next input.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    config: ClientConfig,
+    session: SessionId,
+    /// The instance that the session first met.
+    instance: Option<InstanceId>,
+    /// The attempt that is current, or was the last.
+    attempt: Attempt,
+    state: State,
+    /// Failed attempts of this outage.
+    failures: u32,
+    /// Transports in a row that ended with a violation, without a stable time between them.
+    violations: u32,
+    backoff: Backoff,
+    outbox: Outbox,
+    inbox: Inbox,
+    input_finished: bool,
+    effects: VecDeque<Effect>,
+}
+
+impl Client {
+    /// A session that is about to connect at `now`. `session` is its credential, from a good
+    /// source of randomness; `seed` feeds the jitter of its delays.
+    pub fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self {
+        let launch = match config.first {
+            First::Start => Launch::Start,
+            First::Replace => Launch::Replace,
+            First::Takeover => Launch::Reattach,
+        };
+        let mut client = Client {
+            outbox: Outbox::new(&config.window),
+            inbox: Inbox::new(&config.window),
+            config,
+            session,
+            instance: None,
+            attempt: 0,
+            state: State::Connecting(Opening::new(None)),
+            failures: 0,
+            violations: 0,
+            backoff: Backoff::new(seed),
+            input_finished: false,
+            effects: VecDeque::new(),
+        };
+        client.connect(now, launch, Cause::User);
+        client
+    }
+
+    /// Takes news, of the user, of the host or of a transport. Any input may come at any time.
+    pub fn handle_input(&mut self, now: Time, input: Input) {
+        self.notice_suspension(now);
+        match input {
+            Input::Send(payload) => self.on_send(payload),
+            Input::Signal(signal) => self.on_push(Item::Data(Channel::Signal, Bytes::from(vec![signal]))),
+            Input::Finish => self.on_finish(),
+            Input::Consumed(deliveries) => self.inbox.consume(now, deliveries.min(self.inbox.unconsumed())),
+            Input::Wake => self.on_wake(now, Cause::Wake),
+            Input::NetworkUp => self.on_wake(now, Cause::NetworkUp),
+            Input::Retry => self.on_wake(now, Cause::User),
+            Input::Restart(session) => self.on_restart(now, session),
+            Input::Close => self.on_close(),
+            // The one place where old news ends: what it says is not even looked at.
+            Input::Transport(attempt, _) if attempt != self.attempt || !self.state.has_transport() => {
+                self.effects.push_back(Effect::Ignored(attempt));
+            }
+            Input::Transport(_, news) => self.on_news(now, news),
+        }
+    }
+
+    /// Does what is due. Safe at any time; early calls do nothing.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.notice_suspension(now);
+        self.inbox.handle_timeout(now);
+        match &mut self.state {
+            State::Connecting(opening) | State::Reconnecting(opening) => {
+                if opening.until().is_some_and(|until| now >= until) {
+                    let cause = match opening.phase {
+                        Phase::Open { .. } | Phase::Greet { .. } | Phase::Answer { .. }
+                            if opening.ended_until.is_some_and(|until| now >= until) =>
+                        {
+                            Cause::Ended
+                        }
+                        Phase::Open { .. } => Cause::OpenTimeout,
+                        Phase::Greet { .. } | Phase::Answer { .. } => Cause::AttachTimeout,
+                    };
+                    self.lose(now, cause, None);
+                }
+            }
+            State::Attached(attached) => {
+                if attached.ended_until.is_some_and(|until| now >= until) {
+                    return self.lose(now, Cause::Ended, None);
+                }
+                let missed = attached.heartbeat.missed();
+                match attached.heartbeat.beat(now) {
+                    Beat::Quiet => {}
+                    Beat::Probe(nonce) => {
+                        attached.ping = Some(nonce);
+                        if attached.heartbeat.missed() > missed {
+                            self.announce(Cause::ProbeMissed);
+                        }
+                    }
+                    Beat::Lost => self.lose(now, Cause::Silence, None),
+                }
+            }
+            State::ReconnectFailed { retry_at } => {
+                if now >= *retry_at {
+                    self.reattach(now, Cause::RetryDue);
+                }
+            }
+            State::ReconnectExhausted { look_at } => {
+                if now >= *look_at {
+                    *look_at = now + self.config.heartbeat_interval;
+                }
+            }
+            State::ServerNotRunning(_) | State::Refused(_) | State::Closed(_) => {}
+        }
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// The next frame for the transport of that attempt. Ask when the transport can take it: what
+    /// is urgent comes first, and what is numbered comes in order.
+    pub fn poll_transmit(&mut self) -> Option<(Attempt, Frame)> {
+        let frame = match &mut self.state {
+            State::Connecting(opening) | State::Reconnecting(opening) => match opening.phase {
+                Phase::Greet { until } => {
+                    opening.phase = Phase::Answer { until };
+                    Some(Frame::Hello(self.hello()))
+                }
+                Phase::Open { .. } | Phase::Answer { .. } => None,
+            },
+            State::Attached(attached) => attached
+                .ping
+                .take()
+                .map(Frame::Ping)
+                .or_else(|| self.inbox.take_ack(self.outbox.has_next_frame()).map(Frame::Ack))
+                .or_else(|| self.outbox.next_frame()),
+            State::ReconnectFailed { .. }
+            | State::ReconnectExhausted { .. }
+            | State::ServerNotRunning(_)
+            | State::Refused(_)
+            | State::Closed(_) => None,
+        };
+        frame.map(|frame| (self.attempt, frame))
+    }
+
+    /// When [`Client::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        match &self.state {
+            State::Connecting(opening) | State::Reconnecting(opening) => opening.until(),
+            State::Attached(attached) => {
+                earliest([Some(attached.heartbeat.due_at()), attached.ended_until, self.inbox.ack_at()])
+            }
+            State::ReconnectFailed { retry_at } => Some(*retry_at),
+            State::ReconnectExhausted { look_at } => Some(*look_at),
+            State::ServerNotRunning(_) | State::Refused(_) | State::Closed(_) => None,
+        }
+    }
+
+    /// The state as seen from outside.
+    pub fn status(&self) -> Status {
+        self.state.status(self.failures)
+    }
+
+    /// Whether [`Input::Send`] is taken now.
+    pub fn has_room(&self) -> bool {
+        !self.state.is_final() && !self.input_finished && self.outbox.has_room()
+    }
+
+    /// Whether everything that was sent was consumed by the hosted application.
+    pub fn all_confirmed(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    /// The attempt that is current, or was the last.
+    pub fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+
+    /// The instance that the session first met, if it has met one.
+    pub fn instance(&self) -> Option<InstanceId> {
+        self.instance
+    }
+
+    /// The session.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// What was sent and may not have been consumed.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// What was received.
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    fn on_send(&mut self, payload: Bytes) {
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            self.effects.push_back(Effect::Rejected(Rejected::TooLarge));
+        } else if self.input_finished {
+            self.effects.push_back(Effect::Rejected(Rejected::Finished));
+        } else {
+            self.on_push(Item::Data(Channel::Input, payload));
+        }
+    }
+
+    fn on_finish(&mut self) {
+        // A second end is as good as the first.
+        if !self.input_finished {
+            self.input_finished = true;
+            if !self.state.is_final() {
+                self.outbox.push(Item::Fin(Channel::Input));
+            }
+        }
+    }
+
+    fn on_push(&mut self, item: Item) {
+        if self.state.is_final() {
+            self.effects.push_back(Effect::Rejected(Rejected::Final));
+        } else if !self.outbox.has_room() {
+            self.effects.push_back(Effect::Rejected(Rejected::Full));
+        } else {
+            self.outbox.push(item);
+        }
+    }
+
+    fn on_close(&mut self) {
+        match &self.state {
+            State::Connecting(_) | State::Reconnecting(_) => {
+                self.effects.push_back(Effect::Close(self.attempt, None));
+                self.enter(State::Closed(Closed::ByUser), Cause::User);
+            }
+            State::Attached(_) => {
+                self.close_transport(Some(ByeReason::Closed), String::new());
+                self.enter(State::Closed(Closed::ByUser), Cause::User);
+            }
+            State::ReconnectFailed { .. }
+            | State::ReconnectExhausted { .. }
+            | State::ServerNotRunning(_)
+            | State::Refused(_) => self.enter(State::Closed(Closed::ByUser), Cause::User),
+            State::Closed(_) => {}
+        }
+    }
+
+    /// A wake-up, a network or the user: whatever was learned about the link is out of date.
+    fn on_wake(&mut self, now: Time, cause: Cause) {
+        match &mut self.state {
+            State::Attached(attached) => {
+                if let Some(nonce) = attached.heartbeat.probe_now(now, self.config.probe_timeout) {
+                    attached.ping = Some(nonce);
+                }
+            }
+            State::Reconnecting(opening) => {
+                opening.woken = true;
+                opening.extend(now, now + self.config.probe_timeout);
+            }
+            State::ReconnectFailed { .. } | State::ReconnectExhausted { .. } => {
+                self.failures = 0;
+                self.backoff.reset();
+                // The attempt that starts here is the immediate one of its outage.
+                self.backoff.next_delay(&self.config.backoff);
+                self.reattach(now, cause);
+            }
+            State::Connecting(opening) => opening.extend(now, now + self.config.probe_timeout),
+            State::ServerNotRunning(_) | State::Refused(_) | State::Closed(_) => {}
+        }
+    }
+
+    /// A deadline that is this much overdue was slept through: by us, not by the other side.
+    fn notice_suspension(&mut self, now: Time) {
+        if self.poll_timeout().is_some_and(|due| now >= due + self.config.suspension_min) {
+            self.on_wake(now, Cause::Wake);
+        }
+    }
+
+    fn on_restart(&mut self, now: Time, session: SessionId) {
+        match self.state {
+            State::ServerNotRunning(_) | State::Refused(_) | State::Closed(_) => {}
+            // There is something to lose, and nothing that a restart would repair.
+            State::Connecting(_)
+            | State::Attached(_)
+            | State::Reconnecting(_)
+            | State::ReconnectFailed { .. }
+            | State::ReconnectExhausted { .. } => return,
+        }
+        self.session = session;
+        self.instance = None;
+        self.outbox = Outbox::new(&self.config.window);
+        self.inbox = Inbox::new(&self.config.window);
+        self.input_finished = false;
+        self.failures = 0;
+        self.violations = 0;
+        self.backoff.reset();
+        self.config.first = First::Start;
+        self.connect(now, Launch::Start, Cause::User);
+    }
+
+    /// The first attempt of a session: the only one that may start a server.
+    fn connect(&mut self, now: Time, launch: Launch, cause: Cause) {
+        self.attempt += 1;
+        self.effects.push_back(Effect::Open(self.attempt, launch));
+        let until = self.config.first_open_timeout.map(|timeout| now + timeout);
+        self.enter(State::Connecting(Opening::new(until)), cause);
+    }
+
+    fn reattach(&mut self, now: Time, cause: Cause) {
+        self.attempt += 1;
+        self.effects.push_back(Effect::Open(self.attempt, Launch::Reattach));
+        let until = self.config.open_timeout.map(|timeout| now + timeout);
+        self.enter(State::Reconnecting(Opening::new(until)), cause);
+    }
+
+    /// Ends the transport, and plans the next attempt if one is left.
+    fn lose(&mut self, now: Time, cause: Cause, bye: Option<(ByeReason, String)>) {
+        match bye {
+            Some((reason, message)) => self.close_transport(Some(reason), message),
+            None => self.close_transport(None, String::new()),
+        }
+        match &self.state {
+            State::Attached(attached) => {
+                if now.since(attached.since) >= self.config.stable_after {
+                    self.backoff.reset();
+                    self.violations = 0;
+                }
+            }
+            State::Reconnecting(opening) if opening.woken => {
+                self.failures = 0;
+                self.backoff.reset();
+            }
+            State::Reconnecting(_) => self.failures += 1,
+            State::Connecting(_) => {}
+            State::ReconnectFailed { .. }
+            | State::ReconnectExhausted { .. }
+            | State::ServerNotRunning(_)
+            | State::Refused(_)
+            | State::Closed(_) => unreachable!("own bug: only an open transport can be lost"),
+        }
+        if self.failures >= self.config.attempts_max {
+            let look_at = now + self.config.heartbeat_interval;
+            return self.enter(State::ReconnectExhausted { look_at }, cause);
+        }
+        let delay = self.backoff.next_delay(&self.config.backoff);
+        if delay.is_zero() {
+            self.reattach(now, cause);
+        } else {
+            self.enter(State::ReconnectFailed { retry_at: now + delay }, cause);
+        }
+    }
+
+    fn close_transport(&mut self, reason: Option<ByeReason>, message: String) {
+        let bye = reason.map(|reason| Bye { reason, message, received: self.inbox.consumed() });
+        self.effects.push_back(Effect::Close(self.attempt, bye));
+    }
+
+    fn end_not_running(&mut self, reason: GoneReason, cause: Cause) {
+        self.close_transport(None, String::new());
+        self.enter(State::ServerNotRunning(reason), cause);
+    }
+
+    fn end_refused(&mut self, refused: Refused, cause: Cause) {
+        let reason = match refused {
+            Refused::Gap(_) | Refused::Protocol(_) => Some(ByeReason::ProtocolError),
+            Refused::TakenOver
+            | Refused::Busy
+            | Refused::AlreadyRunning
+            | Refused::NotStarted(_)
+            | Refused::Unreachable(_) => None,
+        };
+        self.close_transport(reason, refused.to_string());
+        self.enter(State::Refused(refused), cause);
+    }
+
+    /// The one place that assigns the state.
+    fn enter(&mut self, state: State, cause: Cause) {
+        self.state = state;
+        self.announce(cause);
+    }
+
+    fn announce(&mut self, cause: Cause) {
+        self.effects.push_back(Effect::Status(self.status(), cause));
+    }
+
+    fn hello(&self) -> Hello {
+        Hello {
+            protocol: (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION),
+            session: self.session,
+            attempt: self.attempt,
+            instance: self.instance,
+            received: self.inbox.received(),
+            window: self.inbox.window(),
+            takeover: self.config.first == First::Takeover && self.instance.is_none(),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Whether the other end of an attached transport is still there.
+//!
+//! Any byte is a sign of life. After an interval without one the client probes; after
+//! `misses_max` probes in a row without a sign of life the transport is lost. A wake-up probes at
+//! once, with a short timeout, because bytes that were buffered before the sleep prove nothing.
+
+use std::time::Duration;
+
+use super::time::Time;
+
+/// What the passing of time means for an attached transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Beat {
+    /// Nothing is due.
+    Quiet,
+    /// Ask whether the other end is there, with this nonce.
+    Probe(u64),
+    /// The other end has not answered in time.
+    Lost,
+}
+
+/// The heartbeat of one transport.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Heartbeat {
+    interval: Duration,
+    misses_max: u32,
+    heard_at: Time,
+    /// Probes in a row without a sign of life, the one under way not counted.
+    missed: u32,
+    /// The nonce of the last probe; nonces only grow.
+    nonce: u64,
+    /// When to probe next or to give up.
+    due_at: Time,
+    urgent: Option<Urgent>,
+    probing: bool,
+}
+
+/// A probe that only its own answer, or bytes of the second half of its time, can satisfy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Urgent {
+    nonce: u64,
+    /// Bytes heard before this may have been buffered before the sleep.
+    credible_from: Time,
+}
+
+impl Heartbeat {
+    /// The heartbeat of a transport that was just attached.
+    pub fn new(now: Time, interval: Duration, misses_max: u32) -> Self {
+        Heartbeat {
+            interval,
+            misses_max,
+            heard_at: now,
+            missed: 0,
+            nonce: 0,
+            due_at: now + interval,
+            urgent: None,
+            probing: false,
+        }
+    }
+
+    /// Takes note of a sign of life.
+    pub fn heard(&mut self, now: Time) {
+        self.heard_at = now;
+        if self.urgent.is_none() {
+            self.rest(now);
+        }
+    }
+
+    /// Takes note of the answer to a probe.
+    pub fn answered(&mut self, now: Time, nonce: u64) {
+        if self.urgent.is_some_and(|urgent| urgent.nonce <= nonce && nonce <= self.nonce) {
+            self.urgent = None;
+        }
+        self.heard(now);
+    }
+
+    /// Probes now, to be answered within `timeout`. A probe of that kind that is under way stays.
+    pub fn probe_now(&mut self, now: Time, timeout: Duration) -> Option<u64> {
+        if self.urgent.is_some() && now < self.due_at {
+            return None;
+        }
+        self.nonce += 1;
+        self.probing = true;
+        self.urgent = Some(Urgent { nonce: self.nonce, credible_from: now + timeout / 2 });
+        self.due_at = now + timeout;
+        Some(self.nonce)
+    }
+
+    /// What is due now.
+    pub fn beat(&mut self, now: Time) -> Beat {
+        if now < self.due_at {
+            return Beat::Quiet;
+        }
+        if let Some(urgent) = self.urgent.take() {
+            if self.heard_at < urgent.credible_from {
+                return Beat::Lost;
+            }
+            self.rest(self.heard_at);
+            if now < self.due_at {
+                return Beat::Quiet;
+            }
+        }
+        if self.probing {
+            self.missed += 1;
+        }
+        if self.missed >= self.misses_max {
+            return Beat::Lost;
+        }
+        self.nonce += 1;
+        self.probing = true;
+        self.due_at = now + self.interval;
+        Beat::Probe(self.nonce)
+    }
+
+    /// When [`Heartbeat::beat`] has something to say.
+    pub fn due_at(&self) -> Time {
+        self.due_at
+    }
+
+    /// Probes in a row that were not answered in time.
+    pub fn missed(&self) -> u32 {
+        self.missed
+    }
+
+    fn rest(&mut self, heard_at: Time) {
+        self.missed = 0;
+        self.probing = false;
+        self.due_at = heard_at + self.interval;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO + SECOND * u32::try_from(seconds).unwrap()
+    }
+
+    #[test]
+    fn notices_a_dead_link_after_three_intervals() {
+        let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+        assert_eq!(heartbeat.beat(at(4)), Beat::Quiet);
+        assert_eq!(heartbeat.beat(at(5)), Beat::Probe(1));
+        assert_eq!(heartbeat.beat(at(10)), Beat::Probe(2));
+        assert_eq!(heartbeat.missed(), 1);
+        assert_eq!(heartbeat.beat(at(15)), Beat::Lost);
+    }
+
+    #[test]
+    fn any_byte_resets_the_count_and_arms_the_timer_again() {
+        let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+        heartbeat.beat(at(5));
+        heartbeat.beat(at(10));
+        heartbeat.heard(at(12));
+        assert_eq!((heartbeat.missed(), heartbeat.due_at()), (0, at(17)));
+    }
+
+    #[test]
+    fn bytes_buffered_before_a_sleep_do_not_answer_its_probe() {
+        let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+        assert_eq!(heartbeat.probe_now(at(100), 2 * SECOND), Some(1));
+        heartbeat.heard(at(100));
+        assert_eq!(heartbeat.beat(at(102)), Beat::Lost);
+    }
+
+    #[test]
+    fn a_slow_answer_behind_much_data_is_believed() {
+        let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+        heartbeat.probe_now(at(100), 4 * SECOND);
+        heartbeat.heard(at(103));
+        assert_eq!(heartbeat.beat(at(104)), Beat::Quiet);
+        assert_eq!(heartbeat.due_at(), at(108));
+    }
+
+    #[test]
+    fn a_wake_up_is_answered_by_its_own_pong() {
+        let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+        heartbeat.beat(at(5));
+        heartbeat.probe_now(at(6), 2 * SECOND);
+        heartbeat.answered(at(6), 1);
+        assert_eq!(heartbeat.due_at(), at(8), "that was the answer to the old one");
+        assert_eq!(heartbeat.probe_now(at(7), 2 * SECOND), None, "one is under way");
+        heartbeat.answered(at(7), 2);
+        assert_eq!(heartbeat.due_at(), at(12));
+    }
+}

@@ -1,0 +1,242 @@
+//! What the other side has numbered: taken in order, once, and acknowledged as it is consumed.
+//!
+//! *Received* is what has arrived in order; replay resumes after it. *Consumed* is what the
+//! application took; acknowledging it opens the other side's window. Payloads pass through to
+//! the driver; only their sizes stay here.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::config::WindowConfig;
+use super::time::Time;
+use crate::proto::Seq;
+
+/// What to do with a numbered frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arrival {
+    /// The next one: deliver it.
+    New,
+    /// Received before: drop it.
+    Duplicate,
+}
+
+/// A numbered frame that cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum InboxError {
+    /// Frames are missing before it.
+    #[error("message {got} came where {expected} was due")]
+    Gap {
+        /// The number that was due.
+        expected: Seq,
+        /// The number that came.
+        got: Seq,
+    },
+    /// More unconsumed payload than was granted.
+    #[error("more than {max} unconsumed bytes came")]
+    Overrun {
+        /// What was granted.
+        max: usize,
+    },
+}
+
+/// How far the other side's stream has come here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Inbox {
+    received: Seq,
+    /// Payload sizes of what was received and not consumed, in order.
+    unconsumed: VecDeque<u32>,
+    unconsumed_bytes: usize,
+    unconsumed_bytes_max: usize,
+    acked: Seq,
+    /// Bytes consumed since the last acknowledgement.
+    owed_bytes: usize,
+    /// When an acknowledgement that is owed becomes due.
+    ack_at: Option<Time>,
+    ack_due: bool,
+    ack_bytes: usize,
+    ack_frames: u64,
+    ack_delay: Duration,
+}
+
+impl Inbox {
+    /// An empty inbox that grants and acknowledges as `config` says.
+    pub fn new(config: &WindowConfig) -> Self {
+        Inbox {
+            received: 0,
+            unconsumed: VecDeque::new(),
+            unconsumed_bytes: 0,
+            unconsumed_bytes_max: config.unacked_bytes_max,
+            acked: 0,
+            owed_bytes: 0,
+            ack_at: None,
+            ack_due: false,
+            ack_bytes: config.ack_bytes,
+            ack_frames: config.ack_frames,
+            ack_delay: config.ack_delay,
+        }
+    }
+
+    /// Takes note of a numbered frame with that many payload bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`InboxError`] if frames are missing before it or it is more than was granted; nothing changes.
+    pub fn accept(&mut self, seq: Seq, bytes: usize) -> Result<Arrival, InboxError> {
+        if seq <= self.received {
+            return Ok(Arrival::Duplicate);
+        }
+        if seq != self.received + 1 {
+            return Err(InboxError::Gap { expected: self.received + 1, got: seq });
+        }
+        // The sender stops at the window, one payload late at most.
+        if bytes > 0 && self.unconsumed_bytes >= self.unconsumed_bytes_max {
+            return Err(InboxError::Overrun { max: self.unconsumed_bytes_max });
+        }
+        self.received = seq;
+        self.unconsumed.push_back(u32::try_from(bytes).expect("payloads are bounded below 4 GiB"));
+        self.unconsumed_bytes += bytes;
+        Ok(Arrival::New)
+    }
+
+    /// Takes note that the application took that many more deliveries.
+    pub fn consume(&mut self, now: Time, deliveries: usize) {
+        for _ in 0..deliveries {
+            let bytes =
+                self.unconsumed.pop_front().expect("only what was delivered can be consumed") as usize;
+            self.unconsumed_bytes -= bytes;
+            self.owed_bytes += bytes;
+        }
+        let owed_frames = self.consumed() - self.acked;
+        if self.owed_bytes >= self.ack_bytes || owed_frames >= self.ack_frames {
+            self.ack_at = None;
+            self.ack_due = true;
+        } else if owed_frames > 0 && !self.ack_due && self.ack_at.is_none() {
+            self.ack_at = Some(now + self.ack_delay);
+        }
+    }
+
+    /// When [`Inbox::handle_timeout`] has something to do.
+    pub fn ack_at(&self) -> Option<Time> {
+        self.ack_at
+    }
+
+    /// Makes an acknowledgement due whose time has come.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if self.ack_at.is_some_and(|at| now >= at) {
+            self.ack_at = None;
+            self.ack_due = true;
+        }
+    }
+
+    /// The acknowledgement to send now: one that is due, or any that is owed if it can `ride` along.
+    pub fn take_ack(&mut self, ride: bool) -> Option<Seq> {
+        (self.ack_due || (ride && self.ack_at.is_some())).then(|| {
+            self.ack_due = false;
+            self.ack_at = None;
+            self.owed_bytes = 0;
+            self.acked = self.consumed();
+            self.acked
+        })
+    }
+
+    /// Starts a transport: an acknowledgement that the last one took down with it is due again.
+    pub fn resume(&mut self) {
+        self.ack_at = None;
+        self.ack_due = self.consumed() > 0;
+    }
+
+    /// Joins a running stream: the next number is the one after `received`.
+    pub fn start_after(&mut self, received: Seq) {
+        assert!(self.received == 0, "only a newcomer may join in the middle");
+        self.received = received;
+        self.acked = received;
+    }
+
+    /// The highest number received in order.
+    pub fn received(&self) -> Seq {
+        self.received
+    }
+
+    /// The highest number consumed.
+    pub fn consumed(&self) -> Seq {
+        self.received - self.unconsumed.len() as u64
+    }
+
+    /// Deliveries that the application has not taken yet.
+    pub fn unconsumed(&self) -> usize {
+        self.unconsumed.len()
+    }
+
+    /// What this side is prepared to hold, in payload bytes.
+    pub fn window(&self) -> u64 {
+        self.unconsumed_bytes_max as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DELAY: Duration = Duration::from_millis(100);
+
+    fn inbox() -> Inbox {
+        Inbox::new(&WindowConfig {
+            unacked_bytes_max: 100,
+            unacked_frames_max: 100,
+            ack_bytes: 50,
+            ack_frames: 10,
+            ack_delay: DELAY,
+        })
+    }
+
+    #[test]
+    fn takes_each_number_once_and_in_order() {
+        let mut inbox = inbox();
+        assert_eq!(inbox.accept(1, 10), Ok(Arrival::New));
+        assert_eq!(inbox.accept(1, 10), Ok(Arrival::Duplicate));
+        assert_eq!(inbox.accept(3, 10), Err(InboxError::Gap { expected: 2, got: 3 }));
+        assert_eq!(inbox.accept(2, 10), Ok(Arrival::New));
+        assert_eq!((inbox.received(), inbox.consumed()), (2, 0));
+    }
+
+    #[test]
+    fn acknowledges_what_was_consumed_after_bytes_or_delay() {
+        let mut inbox = inbox();
+        for seq in 1..=4 {
+            inbox.accept(seq, 20).unwrap();
+        }
+        let now = Time(5);
+        inbox.consume(now, 1);
+        assert_eq!(inbox.ack_at(), Some(now + DELAY));
+        assert_eq!(inbox.take_ack(false), None);
+        inbox.consume(now, 2);
+        assert_eq!(inbox.take_ack(false), Some(3), "60 of 50 bytes");
+        inbox.handle_timeout(now + DELAY);
+        assert_eq!(inbox.take_ack(true), None, "nothing is owed");
+        inbox.consume(now, 1);
+        assert_eq!(inbox.take_ack(true), Some(4), "it rides along");
+    }
+
+    #[test]
+    fn acknowledges_many_small_ones_at_once() {
+        let mut inbox = inbox();
+        for seq in 1..=10 {
+            inbox.accept(seq, 1).unwrap();
+        }
+        inbox.consume(Time(0), 9);
+        assert_eq!(inbox.take_ack(false), None);
+        inbox.consume(Time(0), 1);
+        assert_eq!(inbox.take_ack(false), Some(10));
+    }
+
+    #[test]
+    fn refuses_more_than_it_granted() {
+        let mut inbox = inbox();
+        inbox.accept(1, 99).unwrap();
+        inbox.accept(2, 99).unwrap();
+        assert_eq!(inbox.accept(3, 1), Err(InboxError::Overrun { max: 100 }));
+        assert_eq!(inbox.accept(3, 0), Ok(Arrival::New), "an end needs no room");
+        inbox.consume(Time(0), 2);
+        assert_eq!(inbox.accept(4, 99), Ok(Arrival::New));
+    }
+}

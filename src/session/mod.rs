@@ -1,0 +1,29 @@
+//! Floor 1: the pure machines that decide everything.
+//!
+//! ```text
+//! client      one session's way from Connecting to Closed
+//! server      one instance: who owns it, who is attached, when it ends
+//! launch      what a proxy does before it relays: attach, spawn, replace or refuse
+//! outbox      what was sent and may have to be sent again
+//! inbox       what was received, once and in order
+//! heartbeat   whether the other end is still there
+//! backoff     how long to wait before the next attempt
+//! config      what a user may tune
+//! time        points in time
+//! ```
+//!
+//! All of them take time, randomness and ids as arguments; none reads a clock, a file or a
+//! socket. `client`, `server` and `launch` never import each other: they meet on the wire.
+
+pub mod backoff;
+pub mod client;
+pub mod config;
+pub mod heartbeat;
+pub mod inbox;
+pub mod launch;
+pub mod outbox;
+pub mod server;
+pub mod time;
+
+pub use config::{BackoffConfig, ClientConfig, First, LaunchConfig, ServerConfig, WindowConfig};
+pub use time::Time;
