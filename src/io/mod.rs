@@ -1,9 +1,23 @@
 //! Floor 2: the only place with smol, clocks and sockets.
 //!
 //! ```text
+//! alarm       a timer that follows a machine's deadline
+//! child       the end of a child process
 //! clock       what time it is
+//! fd          bytes in and out of descriptors, in bulk
+//! framed      one transport's bytes as frames
+//! peer        who is at the other end of a socket
+//! port        where an application and a driver meet
+//! stdio       our own standard streams, and those of children
 //! ```
 //!
 //! What is said and when is left to the machines; which processes and files there are, to the host.
 
+pub mod alarm;
+pub mod child;
 pub mod clock;
+pub mod fd;
+pub mod framed;
+pub mod peer;
+pub mod port;
+pub mod stdio;

@@ -139,6 +139,13 @@ pub const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Time for the hosted program to end after its input ended and SIGTERM was sent.
 pub const APP_GRACE: Duration = Duration::from_secs(2);
 
+/// Silence after which the output of a program that has ended is taken to be complete, although
+/// something that it left behind holds it open. What it wrote itself is in the pipe by then.
+pub const OUTPUT_GRACE: Duration = Duration::from_millis(200);
+
+/// Time for a last frame to be written to a transport that is being closed.
+pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Time after SIGKILL for the kernel to let go of a lock: no program can delay that for long,
 /// only a disk or a network file system that hangs.
 pub const KILL_WAIT: Duration = Duration::from_secs(5);
@@ -156,6 +163,23 @@ pub const RELEASE_WAIT: Duration = Duration::from_millis(500);
 /// Time between two looks at a lock that is waited for: far below what a person notices, and
 /// some fifty system calls a second while it lasts.
 pub const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Bytes that a read makes room for: system calls, not copies, dominate what a hop costs, and
+/// beyond 256 KiB they no longer do.
+pub const READ_BYTES: usize = 256 << 10;
+
+/// Spare room below which a read buffer is renewed, so that bulk reads stay bulk.
+pub const READ_BYTES_MIN: usize = 64 << 10;
+
+/// Queued bytes from which on a transport is given no more frames: one bulk write. More would
+/// only queue up before what is urgent.
+pub const WRITE_BYTES_MAX: usize = 256 << 10;
+
+/// Reads of one transport in a row before the others, the alarm and the writes get their turn.
+pub const FILLS_MAX: usize = 8;
+
+/// Bytes that pipes and sockets are asked to hold, where the system lets us.
+pub const PIPE_BYTES: usize = 256 << 10;
 
 /// Bytes that a proxy writes first on each of its two sockets, the same on both: 128 random bits,
 /// so that the server never pairs one proxy's input with another's output.

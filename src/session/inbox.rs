@@ -98,8 +98,9 @@ impl Inbox {
         Ok(Arrival::New)
     }
 
-    /// Takes note that the application took that many more deliveries.
-    pub fn consume(&mut self, now: Time, deliveries: usize) {
+    /// Takes note that the application took that many more deliveries; true if an acknowledgement
+    /// is due, or was planned, because of it.
+    pub fn consume(&mut self, now: Time, deliveries: usize) -> bool {
         for _ in 0..deliveries {
             let bytes =
                 self.unconsumed.pop_front().expect("only what was delivered can be consumed") as usize;
@@ -109,9 +110,12 @@ impl Inbox {
         let owed_frames = self.consumed() - self.acked;
         if self.owed_bytes >= self.ack_bytes || owed_frames >= self.ack_frames {
             self.ack_at = None;
-            self.ack_due = true;
+            !std::mem::replace(&mut self.ack_due, true)
         } else if owed_frames > 0 && !self.ack_due && self.ack_at.is_none() {
             self.ack_at = Some(now + self.ack_delay);
+            true
+        } else {
+            false
         }
     }
 

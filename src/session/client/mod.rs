@@ -92,7 +92,9 @@ impl Client {
             Input::Send(payload) => self.on_send(payload),
             Input::Signal(signal) => self.on_push(Item::Data(Channel::Signal, Bytes::from(vec![signal]))),
             Input::Finish => self.on_finish(),
-            Input::Consumed(deliveries) => self.inbox.consume(now, deliveries.min(self.inbox.unconsumed())),
+            Input::Consumed(deliveries) => {
+                self.consume(now, deliveries);
+            }
             Input::Wake => self.on_wake(now, Cause::Wake),
             Input::NetworkUp => self.on_wake(now, Cause::NetworkUp),
             Input::Retry => self.on_wake(now, Cause::User),
@@ -104,6 +106,12 @@ impl Client {
             }
             Input::Transport(_, news) => self.on_news(now, news),
         }
+    }
+
+    /// [`Input::Consumed`], for a driver that wants to know whether there is anything to do: true
+    /// if an acknowledgement is due, or was planned, because of it.
+    pub fn consume(&mut self, now: Time, deliveries: usize) -> bool {
+        self.inbox.consume(now, deliveries.min(self.inbox.unconsumed()))
     }
 
     /// Does what is due. Safe at any time; early calls do nothing.
@@ -158,6 +166,11 @@ impl Client {
     /// The next thing to do, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
+    }
+
+    /// Whether [`Client::poll_effect`] has something.
+    pub fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
     }
 
     /// The next frame for the transport of that attempt. Ask when the transport can take it: what

@@ -86,9 +86,17 @@ impl Server {
                     self.exit = Some(exit);
                 }
             }
-            Input::Consumed(deliveries) => self.inbox.consume(now, deliveries.min(self.inbox.unconsumed())),
+            Input::Consumed(deliveries) => {
+                self.consume(now, deliveries);
+            }
             Input::Stop(reason) => self.end(reason),
         }
+    }
+
+    /// [`Input::Consumed`], for a driver that wants to know whether there is anything to do: true
+    /// if an acknowledgement is due, or was planned, because of it.
+    pub fn consume(&mut self, now: Time, deliveries: usize) -> bool {
+        self.inbox.consume(now, deliveries.min(self.inbox.unconsumed()))
     }
 
     /// Does what is due. Safe at any time; early calls do nothing.
@@ -110,6 +118,11 @@ impl Server {
     /// The next thing to do, in order.
     pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
+    }
+
+    /// Whether [`Server::poll_effect`] has something.
+    pub fn has_effects(&self) -> bool {
+        !self.effects.is_empty()
     }
 
     /// The next frame for the attached transport. Ask when it can take one.

@@ -1,0 +1,99 @@
+//! What a server hosts: an application in its own process, or a program beside it.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::io::port::{Machine, Port};
+use crate::proto::limits::PAYLOAD_BYTES_MAX;
+use crate::proto::{Channel, ProgramExit};
+use crate::session::server::{Input, Server, Status};
+use crate::session::Time;
+
+/// What a server hosts. It lives as long as the server does, whoever is attached.
+pub trait Application: Send + 'static {
+    /// Whether it runs on the server's own I/O thread. Only for applications that never compute:
+    /// on that thread the client's heartbeat is answered.
+    const ON_IO_THREAD: bool = false;
+
+    /// Runs until the application has ended, and says how. Once [`Session::receive`] gives
+    /// `None` the server is about to end, and the application has two seconds to do so.
+    fn run(self, session: Session) -> impl Future<Output = ProgramExit> + Send;
+}
+
+/// An application's end of the session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    port: Arc<Port<Server, Delivery>>,
+}
+
+/// What comes from the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// A message; for a hosted program, the next of its input.
+    Message(Bytes),
+    /// A signal that the user sent, by its number.
+    Signal(u8),
+    /// No more messages will come.
+    InputEnded,
+}
+
+impl Session {
+    pub(super) fn new(port: Arc<Port<Server, Delivery>>) -> Self {
+        Session { port }
+    }
+
+    /// The next delivery, in order; `None` once the server is about to end.
+    pub async fn receive(&self) -> Option<Delivery> {
+        self.port.receive().await
+    }
+
+    /// The next delivery if one is there.
+    pub fn try_receive(&self) -> Option<Delivery> {
+        self.port.try_receive()
+    }
+
+    /// Sends a message to the client, attached or not; waits while as many bytes as may be are
+    /// on their way. False if the server is about to end, and the message lost with it.
+    ///
+    /// # Panics
+    ///
+    /// If the message is over [`PAYLOAD_BYTES_MAX`].
+    pub async fn send(&self, message: impl Into<Bytes>) -> bool {
+        self.send_on(Channel::Output, message.into()).await
+    }
+
+    pub(super) async fn send_on(&self, channel: Channel, payload: Bytes) -> bool {
+        assert!(payload.len() <= PAYLOAD_BYTES_MAX, "a message may have {PAYLOAD_BYTES_MAX} bytes at most");
+        self.port.send(|server, now| server.handle_input(now, Input::Output(channel, payload))).await
+    }
+
+    /// Waits until [`Session::send`] would take a message; false if it never will again.
+    pub async fn has_room(&self) -> bool {
+        self.port.send(|_, _| {}).await
+    }
+
+    pub(super) fn finish(&self, channel: Channel) {
+        self.port.apply(|server, now| server.handle_input(now, Input::OutputFinished(channel)));
+    }
+
+    /// Waits until the server is about to end.
+    pub async fn over(&self) {
+        self.port.wait(|inner| inner.machine.is_over().then_some(())).await;
+    }
+}
+
+impl Machine for Server {
+    fn has_room(&self) -> bool {
+        Server::has_room(self)
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.status(), Status::Ended(_))
+    }
+
+    fn consumed(&mut self, now: Time) -> bool {
+        self.consume(now, 1)
+    }
+}

@@ -1,0 +1,178 @@
+//! A hosted program: a child on its standard streams.
+//!
+//! It leads a process group of its own, so that signals reach its helpers too, and nothing of the
+//! group outlives the session.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::Signal;
+use smol::Timer;
+use smol::channel::{Receiver, bounded};
+use smol::future::or;
+
+use super::application::{Application, Delivery, Session};
+use crate::io::child::{Waiting, ended, program_exit, signal_group};
+use crate::io::stdio::{Sink, Source};
+use crate::proto::limits::{APP_GRACE, CHUNK_BYTES, OUTPUT_GRACE, WRITE_BYTES_MAX};
+use crate::proto::{Channel, ProgramExit};
+
+/// A program that was started and not run to its end yet.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    input: Sink,
+    output: Source,
+    errors: Source,
+}
+
+impl Program {
+    /// Starts a program with its arguments.
+    ///
+    /// # Errors
+    ///
+    /// One sentence that names the program, if it cannot be started.
+    pub fn spawn(command: &[OsString]) -> Result<Self, String> {
+        let [name, arguments @ ..] = command else {
+            return Err("no command was given to host".to_owned());
+        };
+        let fail = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => format!("the command {} was not found", name.display()),
+            _ => format!("the command {} cannot be started: {error}", name.display()),
+        };
+        let mut child = Command::new(name)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(fail)?;
+        let input = child.stdin.take().expect("it was piped");
+        let output = child.stdout.take().expect("it was piped");
+        let errors = child.stderr.take().expect("it was piped");
+        Ok(Program {
+            input: Sink::new(OwnedFd::from(input)).map_err(fail)?,
+            output: Source::new(OwnedFd::from(output)).map_err(fail)?,
+            errors: Source::new(OwnedFd::from(errors)).map_err(fail)?,
+            child,
+        })
+    }
+}
+
+impl Application for Program {
+    // Only moves bytes; the work is done in the child.
+    const ON_IO_THREAD: bool = true;
+
+    async fn run(self, session: Session) -> ProgramExit {
+        let Program { mut child, input, output, errors } = self;
+        let (child_lives, child_ended) = bounded::<()>(1);
+        let outputs = async {
+            futures::join!(
+                pump_output(&session, Channel::Output, output, child_ended.clone()),
+                pump_output(&session, Channel::Errors, errors, child_ended.clone()),
+            )
+        };
+        let child_ref = &child;
+        let end = async {
+            let _ = or(ended(child_ref, Waiting::best()), async {
+                pump_input(&session, input, child_ref).await;
+                terminate(child_ref).await;
+                Ok(())
+            })
+            .await;
+            drop(child_lives);
+        };
+        futures::join!(outputs, end);
+        // Not reaped yet, so the group is still its own.
+        signal_group(&child, Signal::KILL);
+        child.wait().map_or(ProgramExit::Code(255), program_exit)
+    }
+}
+
+/// Moves the client's messages to the program's input, until the server is about to end.
+async fn pump_input(session: &Session, input: Sink, child: &Child) {
+    let mut input = Some(input);
+    while let Some(first) = session.receive().await {
+        let mut next = Some(first);
+        let mut queued = 0;
+        while let Some(delivery) = next.take() {
+            match delivery {
+                Delivery::Message(bytes) => {
+                    if let Some(input) = &mut input {
+                        queued += bytes.len();
+                        input.push(bytes);
+                    }
+                }
+                Delivery::Signal(number) => {
+                    if let Some(signal) = Signal::from_named_raw(i32::from(number)) {
+                        signal_group(child, signal);
+                    }
+                }
+                Delivery::InputEnded => {
+                    flush(session, &mut input).await;
+                    input = None;
+                }
+            }
+            if queued < WRITE_BYTES_MAX {
+                next = session.try_receive();
+            }
+        }
+        flush(session, &mut input).await;
+    }
+}
+
+/// Writes what is queued, unless the server is about to end; a program that has closed its input
+/// gets no more of it.
+async fn flush(session: &Session, input: &mut Option<Sink>) {
+    let closed = match input {
+        Some(sink) => {
+            let over = async {
+                session.over().await;
+                Err(io::ErrorKind::Interrupted.into())
+            };
+            or(sink.flush(), over).await.is_err()
+        }
+        None => false,
+    };
+    if closed {
+        *input = None;
+    }
+}
+
+/// Moves one of the program's outputs to the client, until it ends or, once the program has
+/// ended, falls silent: a helper that it left behind may hold it open for ever.
+async fn pump_output(session: &Session, channel: Channel, mut source: Source, child_ended: Receiver<()>) {
+    while session.has_room().await {
+        let silence = async {
+            let _ = child_ended.recv().await;
+            Timer::after(OUTPUT_GRACE).await;
+            Ok(bytes::Bytes::new())
+        };
+        let mut bytes = match or(source.read(), silence).await {
+            Ok(bytes) if !bytes.is_empty() => bytes,
+            Ok(_) | Err(_) => break,
+        };
+        while !bytes.is_empty() {
+            let chunk = bytes.split_to(bytes.len().min(CHUNK_BYTES));
+            if !session.send_on(channel, chunk).await {
+                return;
+            }
+        }
+    }
+    session.finish(channel);
+}
+
+/// Ends the program: its input has ended with the pump; then SIGTERM, a grace, SIGKILL.
+async fn terminate(child: &Child) {
+    signal_group(child, Signal::TERM);
+    let grace = async {
+        Timer::after(APP_GRACE).await;
+        signal_group(child, Signal::KILL);
+        std::future::pending().await
+    };
+    let _ = or(ended(child, Waiting::best()), grace).await;
+}

@@ -1,0 +1,101 @@
+//! The end of a child process, noticed before it is reaped.
+//!
+//! Until a child is reaped its number, and that of its process group, belong to nobody else: so
+//! long may they be signalled.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+
+use crate::proto::ProgramExit;
+
+/// How the end of a child is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Through a descriptor that stands for the process (Linux).
+    Pidfd,
+    /// On a thread that waits: everywhere.
+    Thread,
+}
+
+impl Waiting {
+    /// The best that this system has.
+    pub fn best() -> Self {
+        if cfg!(target_os = "linux") { Waiting::Pidfd } else { Waiting::Thread }
+    }
+}
+
+/// Waits until the child has ended, and does not reap it.
+///
+/// # Errors
+///
+/// If the system cannot watch it.
+pub async fn ended(child: &Child, waiting: Waiting) -> io::Result<()> {
+    let pid = Pid::from_child(child);
+    match waiting {
+        #[cfg(target_os = "linux")]
+        Waiting::Pidfd => {
+            match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+                // A descriptor of a process is readable once that has ended.
+                Ok(pidfd) => smol::Async::new_nonblocking(pidfd)?.readable().await,
+                // Kernels before 5.3, and some sandboxes.
+                Err(_) => ended_on_thread(pid).await,
+            }
+        }
+        _ => ended_on_thread(pid).await,
+    }
+}
+
+async fn ended_on_thread(pid: Pid) -> io::Result<()> {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    smol::unblock(move || {
+        rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::Pid(pid), options))?;
+        Ok(())
+    })
+    .await
+}
+
+/// Sends a signal to the process group that the child leads. The child must not be reaped yet.
+pub fn signal_group(child: &Child, signal: Signal) {
+    // The group may be empty of all but the child's remains: nobody is left to be told.
+    let _ = rustix::process::kill_process_group(Pid::from_child(child), signal);
+}
+
+/// Sends a signal to the child. It must not be reaped yet.
+pub fn signal(child: &Child, signal: Signal) {
+    let _ = rustix::process::kill_process(Pid::from_child(child), signal);
+}
+
+/// How a process ended, as the protocol says it.
+pub fn program_exit(status: ExitStatus) -> ProgramExit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => ProgramExit::Code(code),
+        (None, Some(signal)) => ProgramExit::Signal(signal),
+        (None, None) => ProgramExit::Code(255),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn notices_an_end_either_way_and_leaves_it_to_be_reaped() {
+        for waiting in [Waiting::best(), Waiting::Thread] {
+            let mut child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+            smol::block_on(ended(&child, waiting)).unwrap();
+            assert_eq!(program_exit(child.wait().unwrap()), ProgramExit::Code(7));
+        }
+    }
+
+    #[test]
+    fn tells_a_signal_from_a_status() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        signal(&child, Signal::TERM);
+        assert_eq!(program_exit(child.wait().unwrap()), ProgramExit::Signal(15));
+    }
+}

@@ -1,0 +1,184 @@
+//! Bytes in and out of file descriptors that can be polled, in bulk and without copies.
+//!
+//! Which descriptor is put into non-blocking mode, and what is done for those that cannot be
+//! polled, is left to [`stdio`](super::stdio).
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use rustix::io::Errno;
+use smol::Async;
+
+use crate::proto::limits::{READ_BYTES, READ_BYTES_MIN};
+
+/// Reads what is there into the spare room of `buffer`; zero bytes mean the end.
+///
+/// # Errors
+///
+/// Those of the system call; interrupted calls are repeated.
+pub fn poll_read(fd: &Async<OwnedFd>, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    loop {
+        match read_now(fd, buffer) {
+            Err(Errno::AGAIN) => ready!(fd.poll_readable(cx))?,
+            Err(error) => return Poll::Ready(Err(error.into())),
+            Ok(count) => return Poll::Ready(Ok(count)),
+        }
+    }
+}
+
+/// Reads what is there, once, into the spare room of `buffer`, which is made if it is short.
+///
+/// # Errors
+///
+/// Those of the system call, [`Errno::AGAIN`] among them; interrupted calls are repeated.
+pub fn read_now(fd: impl AsFd, buffer: &mut BytesMut) -> rustix::io::Result<usize> {
+    if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
+        buffer.reserve(READ_BYTES);
+    }
+    // SAFETY: the slice is only handed to the kernel, which writes initialised bytes into it.
+    let spare = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
+    let count = rustix::io::retry_on_intr(|| rustix::io::read(&fd, &mut *spare).map(|(read, _)| read.len()))?;
+    // SAFETY: the kernel has just initialised that many bytes after the buffer's length.
+    unsafe { buffer.advance_mut(count) };
+    Ok(count)
+}
+
+/// Bytes on their way out: small ones gathered, large ones written from where they are.
+#[derive(Debug, Default)]
+pub struct WriteQueue {
+    /// Whole segments, oldest first; what was written of the first is gone from it.
+    segments: std::collections::VecDeque<Bytes>,
+    /// Small writes, gathered until a large one comes or they are written.
+    tail: BytesMut,
+    queued_bytes: usize,
+}
+
+impl WriteQueue {
+    /// Segments from this size on are not copied: below it, a copy is cheaper than a slice.
+    const COPY_BYTES_MAX: usize = 2048;
+    /// Slices a system call: more do not make it faster.
+    const SLICES_MAX: usize = 64;
+
+    /// Where small bytes are appended; call [`WriteQueue::appended`] afterwards.
+    pub fn tail_mut(&mut self) -> &mut BytesMut {
+        &mut self.tail
+    }
+
+    /// Counts what was appended to [`WriteQueue::tail_mut`].
+    pub fn appended(&mut self, bytes: usize) {
+        self.queued_bytes += bytes;
+    }
+
+    /// Appends bytes.
+    pub fn push(&mut self, bytes: Bytes) {
+        self.queued_bytes += bytes.len();
+        if bytes.len() <= Self::COPY_BYTES_MAX {
+            self.tail.extend_from_slice(&bytes);
+            return;
+        }
+        if !self.tail.is_empty() {
+            self.segments.push_back(self.tail.split().freeze());
+        }
+        self.segments.push_back(bytes);
+    }
+
+    /// Bytes that were not written yet.
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+
+    /// Writes until nothing is queued.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system call; interrupted calls are repeated.
+    pub fn poll_flush(&mut self, fd: &Async<OwnedFd>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.queued_bytes > 0 {
+            match self.write_now(fd) {
+                Err(Errno::AGAIN) => ready!(fd.poll_writable(cx))?,
+                Err(error) => return Poll::Ready(Err(error.into())),
+                Ok(_) => {}
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes what the descriptor takes in one call.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system call, [`Errno::AGAIN`] among them.
+    pub fn write_now(&mut self, fd: impl AsFd) -> rustix::io::Result<usize> {
+        let count = if self.segments.is_empty() {
+            rustix::io::retry_on_intr(|| rustix::io::write(&fd, &self.tail))?
+        } else {
+            let mut slices = [IoSlice::new(&[]); Self::SLICES_MAX];
+            let tail = [&self.tail[..]];
+            let sources = self.segments.iter().map(|segment| &segment[..]).chain(tail);
+            let used = slices.iter_mut().zip(sources).map(|(slice, source)| *slice = IoSlice::new(source)).count();
+            rustix::io::retry_on_intr(|| rustix::io::writev(&fd, &slices[..used]))?
+        };
+        self.advance(count);
+        Ok(count)
+    }
+
+    /// Writes at most `max` bytes in one call.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system call.
+    pub fn write_some_now(&mut self, fd: impl AsFd, max: usize) -> rustix::io::Result<usize> {
+        let first = self.segments.front().map_or(&self.tail[..], |segment| &segment[..]);
+        let some = &first[..first.len().min(max)];
+        let count = rustix::io::retry_on_intr(|| rustix::io::write(&fd, some))?;
+        self.advance(count);
+        Ok(count)
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        self.queued_bytes -= count;
+        while let Some(first) = self.segments.front_mut() {
+            if count < first.len() {
+                return drop(first.split_to(count));
+            }
+            count -= first.len();
+            self.segments.pop_front();
+        }
+        drop(self.tail.split_to(count));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_large_and_small_in_order_through_a_narrow_pipe() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let (reader, writer) = (Async::new(reader).unwrap(), Async::new(writer).unwrap());
+        let mut queue = WriteQueue::default();
+        let mut expected = Vec::new();
+        for round in 0..50u8 {
+            for size in [3, 2048, 2049, 40_000] {
+                let bytes = vec![round; size];
+                expected.extend_from_slice(&bytes);
+                queue.push(bytes.into());
+            }
+        }
+        assert_eq!(queue.queued_bytes(), expected.len());
+        let mut received = BytesMut::new();
+        smol::block_on(async {
+            let write = std::future::poll_fn(|cx| queue.poll_flush(&writer, cx));
+            let read = async {
+                while received.len() < expected.len() {
+                    std::future::poll_fn(|cx| poll_read(&reader, &mut received, cx)).await.unwrap();
+                }
+            };
+            futures::join!(async { write.await.unwrap() }, read);
+        });
+        assert!(received == expected);
+        assert_eq!(queue.queued_bytes(), 0);
+    }
+}

@@ -1,0 +1,173 @@
+//! Standard streams, ours and those of children: whatever they are, read and written without
+//! blocking the driver.
+//!
+//! A pipe or a socket is put into non-blocking mode and given back as it was. A terminal is
+//! shared with the shell and never changed: it is asked first. A file is always ready, on a
+//! thread of its own.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
+use rustix::io::Errno;
+use smol::Async;
+
+use super::fd::{WriteQueue, poll_read, read_now};
+use crate::proto::limits::PIPE_BYTES;
+
+/// Bytes that a terminal takes at once without blocking once it says that it is writable.
+const TERMINAL_BYTES: usize = 1024;
+
+/// A stream that can be read or written.
+#[derive(Debug)]
+enum Stream {
+    /// A pipe or a socket; its flags before we changed them.
+    Polled(Async<OwnedFd>, OFlags),
+    /// A terminal, never put into non-blocking mode.
+    Asked(Async<OwnedFd>),
+    /// Whatever cannot be polled.
+    Blocking(Arc<OwnedFd>),
+}
+
+impl Stream {
+    fn new(fd: OwnedFd) -> io::Result<Self> {
+        let kind = FileType::from_raw_mode(fstat(&fd)?.st_mode);
+        match kind {
+            FileType::Fifo | FileType::Socket => {
+                let flags = fcntl_getfl(&fd)?;
+                widen(&fd);
+                Ok(Stream::Polled(Async::new(fd)?, flags))
+            }
+            FileType::CharacterDevice if rustix::termios::isatty(&fd) => {
+                Ok(Stream::Asked(Async::new_nonblocking(fd)?))
+            }
+            _ => Ok(Stream::Blocking(Arc::new(fd))),
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Stream::Polled(fd, flags) = self {
+            // Others may share the pipe, and they expect it as it was.
+            let _ = fcntl_setfl(fd.as_fd(), *flags);
+        }
+    }
+}
+
+/// Asks for a large buffer in a pipe; a refusal costs speed only.
+pub fn widen(fd: impl AsFd) {
+    #[cfg(target_os = "linux")]
+    if let Ok(current) = rustix::pipe::fcntl_getpipe_size(&fd) {
+        if current < PIPE_BYTES {
+            let _ = rustix::pipe::fcntl_setpipe_size(&fd, PIPE_BYTES);
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (fd, PIPE_BYTES);
+}
+
+/// A stream to read from.
+#[derive(Debug)]
+pub struct Source {
+    stream: Stream,
+    buffer: BytesMut,
+}
+
+impl Source {
+    /// Reads from that descriptor.
+    ///
+    /// # Errors
+    ///
+    /// If the descriptor is closed, or the system refuses to poll it.
+    pub fn new(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Source { stream: Stream::new(fd)?, buffer: BytesMut::new() })
+    }
+
+    /// Reads what is there, waiting for something; empty at the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the descriptor.
+    pub async fn read(&mut self) -> io::Result<Bytes> {
+        match &self.stream {
+            Stream::Polled(fd, _) => {
+                poll_fn(|cx| poll_read(fd, &mut self.buffer, cx)).await?;
+            }
+            Stream::Asked(fd) => {
+                fd.readable().await?;
+                // A job in the background must not read; the terminal says so with an error.
+                read_now(fd, &mut self.buffer)?;
+            }
+            Stream::Blocking(fd) => {
+                let fd = Arc::clone(fd);
+                let mut buffer = std::mem::take(&mut self.buffer);
+                let (result, buffer) = smol::unblock(move || (read_now(&*fd, &mut buffer), buffer)).await;
+                self.buffer = buffer;
+                result?;
+            }
+        }
+        Ok(self.buffer.split().freeze())
+    }
+}
+
+/// A stream to write to.
+#[derive(Debug)]
+pub struct Sink {
+    stream: Stream,
+    queue: WriteQueue,
+}
+
+impl Sink {
+    /// Writes to that descriptor.
+    ///
+    /// # Errors
+    ///
+    /// If the descriptor is closed, or the system refuses to poll it.
+    pub fn new(fd: OwnedFd) -> io::Result<Self> {
+        Ok(Sink { stream: Stream::new(fd)?, queue: WriteQueue::default() })
+    }
+
+    /// Queues bytes for [`Sink::flush`].
+    pub fn push(&mut self, bytes: Bytes) {
+        self.queue.push(bytes);
+    }
+
+    /// Writes everything that is queued.
+    ///
+    /// # Errors
+    ///
+    /// Those of the descriptor; a closed pipe among them.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        match &self.stream {
+            Stream::Polled(fd, _) => poll_fn(|cx| self.queue.poll_flush(fd, cx)).await,
+            Stream::Asked(fd) => {
+                while self.queue.queued_bytes() > 0 {
+                    fd.writable().await?;
+                    self.queue.write_some_now(fd, TERMINAL_BYTES)?;
+                }
+                Ok(())
+            }
+            Stream::Blocking(fd) => {
+                let fd = Arc::clone(fd);
+                let mut queue = std::mem::take(&mut self.queue);
+                let (result, queue) = smol::unblock(move || {
+                    let mut result = Ok(());
+                    while queue.queued_bytes() > 0 && result.is_ok() {
+                        result = match queue.write_now(&*fd) {
+                            Err(Errno::AGAIN) | Ok(_) => Ok(()),
+                            Err(error) => Err(io::Error::from(error)),
+                        };
+                    }
+                    (result, queue)
+                })
+                .await;
+                self.queue = queue;
+                result
+            }
+        }
+    }
+}
