@@ -146,6 +146,16 @@ pub const OUTPUT_GRACE: Duration = Duration::from_millis(200);
 /// Time for a last frame to be written to a transport that is being closed.
 pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Time for a transport's process to end after SIGTERM, before SIGKILL: it has nothing to save.
+pub const TRANSPORT_GRACE: Duration = Duration::from_millis(500);
+
+/// Time for the last lines of a transport's process that has ended, if something that it left
+/// behind (an ssh master, say) holds its standard error open.
+pub const LAST_WORDS_WAIT: Duration = Duration::from_millis(50);
+
+/// Bytes of a line on a transport's standard error; the rest of a longer one is dropped.
+pub const LINE_BYTES_MAX: usize = 4 << 10;
+
 /// Time after SIGKILL for the kernel to let go of a lock: no program can delay that for long,
 /// only a disk or a network file system that hangs.
 pub const KILL_WAIT: Duration = Duration::from_secs(5);

@@ -222,6 +222,11 @@ impl Client {
         !self.state.is_final() && !self.input_finished && self.outbox.has_room()
     }
 
+    /// Whether [`Input::Finish`] was given.
+    pub fn input_finished(&self) -> bool {
+        self.input_finished
+    }
+
     /// Whether everything that was sent was consumed by the hosted application.
     pub fn all_confirmed(&self) -> bool {
         self.outbox.is_empty()
