@@ -59,8 +59,9 @@ enum State {
     Stop { holder: Holder, killed: bool, until: Time, look: Look },
     /// Start: waiting for the spawned server to be ready.
     Spawn { until: Time },
-    /// Reconnect: looking for the server that lives.
-    Seek { attach_until: Time, starter_until: Time, look: Look },
+    /// Reconnect: looking for the server that lives. The time to attach starts when there is
+    /// something to attach to.
+    Seek { attach_until: Option<Time>, starter_until: Time, look: Look },
     /// Connecting to the server's sockets; a reconnect may go back and look again.
     Attach { attach_until: Time, starter_until: Time },
     /// Carrying bytes.
@@ -93,9 +94,8 @@ impl Launch {
         let (state, effect) = match mode {
             Mode::Start(_) => (State::WaitStarter { until: now + config.starter_wait }, Effect::TakeStarter),
             Mode::Reconnect(_) => {
-                let attach_until = now + config.attach_timeout;
                 let starter_until = now + config.starter_wait;
-                (State::Seek { attach_until, starter_until, look: Look::UnderWay }, Effect::Look)
+                (State::Seek { attach_until: None, starter_until, look: Look::UnderWay }, Effect::Look)
             }
         };
         Launch { config, mode, state, effects: VecDeque::from([effect]) }
@@ -134,7 +134,7 @@ impl Launch {
                 } else {
                     // It is on its way up or down; the lock will tell which.
                     let look = Look::At(now + self.config.look_interval);
-                    self.state = State::Seek { attach_until, starter_until, look };
+                    self.state = State::Seek { attach_until: Some(attach_until), starter_until, look };
                 }
             }
             (State::Relay, Input::Ended(Side::Client)) => {
@@ -297,18 +297,15 @@ impl Launch {
         }
     }
 
-    fn on_seek(&mut self, now: Time, view: View, attach_until: Time, starter_until: Time) {
+    fn on_seek(&mut self, now: Time, view: View, attach_until: Option<Time>, starter_until: Time) {
         let look = Look::At(now + self.config.look_interval);
         match view.lock {
             Lock::Held(_) => {
-                // The time to attach starts when there is something to attach to.
-                let attach_until = attach_until.max(now + self.config.look_interval);
-                self.attach(attach_until, starter_until);
+                self.attach(attach_until.unwrap_or(now + self.config.attach_timeout), starter_until);
             }
             Lock::Free if view.starter_busy && now < starter_until => {
                 // A first attach may have been cut in the middle: its server is about to take the lock.
-                let attach_until = now + self.config.attach_timeout;
-                self.state = State::Seek { attach_until, starter_until, look };
+                self.state = State::Seek { attach_until: None, starter_until, look };
             }
             Lock::Free if view.starter_busy => {
                 let why = "another proxy is starting a server and does not come to an end".to_owned();

@@ -1,1 +1,47 @@
+//! Tests of the launch machine: what it asks the host for, step by step.
+//!
+//! Real locks and processes are left to the host's tests.
 
+use std::time::Duration;
+
+use super::*;
+use crate::proto::InstanceId;
+
+const BOOT: Boot = Boot(1);
+const SERVER: InstanceId = InstanceId(7);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+fn free() -> View {
+    View { starter_busy: false, lock: Lock::Free, evidence: Evidence::none(BOOT) }
+}
+
+fn held() -> View {
+    View { lock: Lock::Held(Holder::Pid(42)), ..free() }
+}
+
+fn started(mode: Mode) -> Launch {
+    Launch::new(LaunchConfig::default(), mode, Time::ZERO)
+}
+
+fn drain(launch: &mut Launch) -> Vec<Effect> {
+    std::iter::from_fn(|| launch.poll_effect()).collect()
+}
+
+#[test]
+fn gives_up_on_a_server_that_lives_and_refuses_every_connection() {
+    let mut launch = started(Mode::Reconnect(Some(SERVER)));
+    let mut now = Time::ZERO;
+    loop {
+        now += MILLISECOND;
+        assert!(now <= Time::ZERO + Duration::from_secs(11), "it must come to an end");
+        launch.handle_timeout(now);
+        for effect in drain(&mut launch) {
+            match effect {
+                Effect::Look => launch.handle_input(now, Input::Saw(held())),
+                Effect::Attach => launch.handle_input(now, Input::NotAttached("refused".to_owned())),
+                Effect::Exit(verdict) => return assert_eq!(verdict.code, EXIT_LOST),
+                other => panic!("a reconnect asked for {other:?}"),
+            }
+        }
+    }
+}
