@@ -155,7 +155,7 @@ impl Launch {
                 | State::Relay
                 | State::Judge { .. },
                 Input::Failed(why),
-            ) => self.exit(self.failure_code(), None, why),
+            ) => self.on_failed(why),
             // Answers to questions that were given up.
             (
                 State::WaitStarter { .. },
@@ -324,6 +324,15 @@ impl Launch {
             }
             Lock::Held(_) => self.exit(EXIT_LOST, None, "the server has ended this attachment".to_owned()),
         }
+    }
+
+    /// What was asked for and not begun would come too late; what was begun is ended.
+    fn on_failed(&mut self, why: String) {
+        self.effects.clear();
+        if let State::Spawn { .. } = self.state {
+            self.effects.push_back(Effect::AbandonSpawned);
+        }
+        self.exit(self.failure_code(), None, why);
     }
 
     fn spawn(&mut self, now: Time) {

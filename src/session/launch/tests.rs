@@ -45,3 +45,14 @@ fn gives_up_on_a_server_that_lives_and_refuses_every_connection() {
         }
     }
 }
+
+#[test]
+fn a_launch_that_fails_starts_nothing_afterwards_and_leaves_no_server_behind() {
+    let mut launch = started(Mode::Start(IfRunning::Refuse));
+    launch.handle_input(Time::ZERO, Input::StarterTaken);
+    launch.handle_input(Time::ZERO, Input::Saw(free()));
+    while launch.poll_effect() != Some(Effect::Clean) {}
+    launch.handle_input(Time::ZERO, Input::Failed("the disk is full".to_owned()));
+    let exit = Verdict { code: EXIT_NOT_STARTED, reason: None, message: "the disk is full".to_owned() };
+    assert_eq!(drain(&mut launch), [Effect::AbandonSpawned, Effect::Exit(exit)]);
+}
