@@ -357,9 +357,9 @@ impl Launch {
 
     fn failure_code(&self) -> i32 {
         match (self.state, self.mode) {
-            (State::Relay | State::Judge { .. } | State::Attach { .. }, _) | (_, Mode::Reconnect(_)) => {
-                EXIT_LOST
-            }
+            // A start that seeks has a server that became ready: it is not judged.
+            (State::Seek { .. } | State::Attach { .. } | State::Relay | State::Judge { .. }, _)
+            | (_, Mode::Reconnect(_)) => EXIT_LOST,
             (_, Mode::Start(_)) => EXIT_NOT_STARTED,
         }
     }

@@ -56,3 +56,14 @@ fn a_launch_that_fails_starts_nothing_afterwards_and_leaves_no_server_behind() {
     let exit = Verdict { code: EXIT_NOT_STARTED, reason: None, message: "the disk is full".to_owned() };
     assert_eq!(drain(&mut launch), [Effect::AbandonSpawned, Effect::Exit(exit)]);
 }
+
+#[test]
+fn a_server_that_became_ready_is_not_called_unstartable() {
+    let mut launch = started(Mode::Start(IfRunning::Refuse));
+    for input in [Input::StarterTaken, Input::Saw(free()), Input::Ready] {
+        launch.handle_input(Time::ZERO, input);
+    }
+    launch.handle_input(Time::ZERO, Input::NotAttached("refused".to_owned()));
+    launch.handle_input(Time::ZERO, Input::Failed("the lock cannot be read".to_owned()));
+    assert!(matches!(drain(&mut launch).last(), Some(Effect::Exit(Verdict { code: EXIT_LOST, .. }))));
+}
