@@ -283,9 +283,13 @@ impl Launch {
         let look = Look::At(now + self.config.look_interval);
         match view.lock {
             Lock::Free => self.spawn(now),
+            // Started by hand, past the lock of the starters: it was never asked to end.
+            Lock::Held(another) if another != holder => {
+                let why = "another server took the place of the one that was stopped".to_owned();
+                self.exit(EXIT_NOT_STARTED, None, why);
+            }
             Lock::Held(_) if now < until => self.state = State::Stop { holder, killed, until, look },
-            // The signal goes to whoever holds the lock now: the host proves it anew.
-            Lock::Held(holder) if !killed => {
+            Lock::Held(_) if !killed => {
                 self.effects.push_back(Effect::Signal(holder, StopSignal::Kill));
                 let until = now + self.config.kill_wait;
                 self.state = State::Stop { holder, killed: true, until, look };

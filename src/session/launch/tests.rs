@@ -67,3 +67,19 @@ fn a_server_that_became_ready_is_not_called_unstartable() {
     launch.handle_input(Time::ZERO, Input::Failed("the lock cannot be read".to_owned()));
     assert!(matches!(drain(&mut launch).last(), Some(Effect::Exit(Verdict { code: EXIT_LOST, .. }))));
 }
+
+#[test]
+fn a_replace_kills_nobody_but_the_server_that_it_asked_to_end() {
+    let mut launch = started(Mode::Start(IfRunning::Replace));
+    launch.handle_input(Time::ZERO, Input::StarterTaken);
+    launch.handle_input(Time::ZERO, Input::Saw(held()));
+    let terminate = Effect::Signal(Holder::Pid(42), StopSignal::Terminate);
+    assert_eq!(drain(&mut launch), [Effect::TakeStarter, Effect::Look, terminate]);
+    let late = Time::ZERO + LaunchConfig::default().stop_grace;
+    launch.handle_timeout(late);
+    let another = View { lock: Lock::Held(Holder::Pid(43)), ..held() };
+    launch.handle_input(late, Input::Saw(another));
+    let message = "another server took the place of the one that was stopped".to_owned();
+    let exit = Verdict { code: EXIT_NOT_STARTED, reason: None, message };
+    assert_eq!(drain(&mut launch), [Effect::Look, Effect::Exit(exit)]);
+}
