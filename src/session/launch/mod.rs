@@ -111,7 +111,7 @@ impl Launch {
                 self.effects.push_back(Effect::Look);
             }
             (State::Survey, Input::Saw(view)) => self.on_survey(now, view),
-            (State::Stop { holder, killed, until, .. }, Input::Saw(view)) => {
+            (State::Stop { holder, killed, until, look: Look::UnderWay }, Input::Saw(view)) => {
                 self.on_stopping(now, view, holder, killed, until);
             }
             (State::Spawn { .. }, Input::Ready) => {
@@ -121,7 +121,7 @@ impl Launch {
             (State::Spawn { .. }, Input::NotReady(why)) => {
                 self.exit(EXIT_NOT_STARTED, None, format!("the server could not be started: {why}"));
             }
-            (State::Seek { attach_until, starter_until, .. }, Input::Saw(view)) => {
+            (State::Seek { attach_until, starter_until, look: Look::UnderWay }, Input::Saw(view)) => {
                 self.on_seek(now, view, attach_until, starter_until);
             }
             (State::Attach { .. }, Input::Attached) => {
@@ -144,7 +144,9 @@ impl Launch {
                 self.state = State::Judge { until: now + self.config.release_wait, look: Look::UnderWay };
                 self.effects.push_back(Effect::Look);
             }
-            (State::Judge { until, .. }, Input::Saw(view)) => self.on_judge(now, view, until),
+            (State::Judge { until, look: Look::UnderWay }, Input::Saw(view)) => {
+                self.on_judge(now, view, until)
+            }
             (
                 State::WaitStarter { .. }
                 | State::Survey
@@ -156,8 +158,14 @@ impl Launch {
                 | State::Judge { .. },
                 Input::Failed(why),
             ) => self.on_failed(why),
-            // Answers to questions that were given up.
+            // Answers to questions that were given up, or not asked yet.
             (
+                State::Stop { look: Look::At(_), .. }
+                | State::Seek { look: Look::At(_), .. }
+                | State::Judge { look: Look::At(_), .. },
+                Input::Saw(_),
+            )
+            | (
                 State::WaitStarter { .. },
                 Input::Saw(_)
                 | Input::Ready

@@ -83,3 +83,13 @@ fn a_replace_kills_nobody_but_the_server_that_it_asked_to_end() {
     let exit = Verdict { code: EXIT_NOT_STARTED, reason: None, message };
     assert_eq!(drain(&mut launch), [Effect::Look, Effect::Exit(exit)]);
 }
+
+#[test]
+fn a_view_that_was_not_asked_for_changes_nothing() {
+    let mut launch = started(Mode::Reconnect(None));
+    launch.handle_input(Time::ZERO, Input::Saw(View { starter_busy: true, ..free() }));
+    drain(&mut launch);
+    let before = launch.clone();
+    launch.handle_input(Time::ZERO, Input::Saw(free()));
+    assert_eq!(launch, before, "the next look is not under way yet");
+}
