@@ -259,25 +259,27 @@ impl Server {
             let message = "the server that the session belongs to is gone; another runs in its place";
             return refuse(RefusalReason::OtherInstance, message.to_owned());
         }
-        // Where the client wants to go on: a newcomer starts with the oldest that is kept.
-        let received = match self.owner {
+        // A newcomer never had a Welcome, maybe because the first one was cut on its way.
+        let is_newcomer = hello.instance.is_none() && hello.received == 0;
+        match self.owner {
             Some(owner) if owner.session == hello.session => {
                 if hello.attempt <= owner.attempt {
                     let message = format!("attempt {} was accepted before", owner.attempt);
                     return refuse(RefusalReason::StaleAttempt, message);
                 }
-                hello.received
             }
             Some(_) if !hello.takeover => {
                 let message = "the server belongs to another session; a takeover would displace it";
                 return refuse(RefusalReason::Busy, message.to_owned());
             }
-            Some(_) | None if hello.instance.is_some() || hello.received > 0 => {
+            Some(_) | None if !is_newcomer => {
                 let message = "the server does not know this session's past";
                 return refuse(RefusalReason::Gap, message.to_owned());
             }
-            Some(_) | None => self.outbox.first() - 1,
-        };
+            Some(_) | None => {}
+        }
+        // Where the client wants to go on: a newcomer starts with the oldest that is kept.
+        let received = if is_newcomer { self.outbox.first() - 1 } else { hello.received };
         match self.outbox.resume_after(received, hello.window) {
             Ok(()) => Ok(()),
             Err(gap) => refuse(RefusalReason::Gap, gap.to_string()),
