@@ -47,6 +47,8 @@ pub struct Inbox {
     unconsumed: VecDeque<u32>,
     unconsumed_bytes: usize,
     unconsumed_bytes_max: usize,
+    /// Unconsumed bytes of a sender that another took over from: none of its window.
+    inherited_bytes: usize,
     acked: Seq,
     /// Bytes consumed since the last acknowledgement.
     owed_bytes: usize,
@@ -66,6 +68,7 @@ impl Inbox {
             unconsumed: VecDeque::new(),
             unconsumed_bytes: 0,
             unconsumed_bytes_max: config.unacked_bytes_max,
+            inherited_bytes: 0,
             acked: 0,
             owed_bytes: 0,
             ack_at: None,
@@ -89,7 +92,7 @@ impl Inbox {
             return Err(InboxError::Gap { expected: self.received + 1, got: seq });
         }
         // The sender stops at the window, one payload late at most.
-        if bytes > 0 && self.unconsumed_bytes >= self.unconsumed_bytes_max {
+        if bytes > 0 && self.unconsumed_bytes >= self.unconsumed_bytes_max + self.inherited_bytes {
             return Err(InboxError::Overrun { max: self.unconsumed_bytes_max });
         }
         self.received = seq;
@@ -106,6 +109,7 @@ impl Inbox {
             self.unconsumed_bytes -= bytes;
             self.owed_bytes += bytes;
         }
+        self.inherited_bytes = self.inherited_bytes.min(self.unconsumed_bytes);
         let owed_frames = self.consumed() - self.acked;
         if self.owed_bytes >= self.ack_bytes || owed_frames >= self.ack_frames {
             self.ack_at = None;
@@ -152,6 +156,14 @@ impl Inbox {
         self.acked = received;
     }
 
+    /// Lets another sender go on in this stream, and says what it may send: one full window while
+    /// the last sender's is not consumed; less, so that memory stays bounded, if it is one of many.
+    pub fn hand_over(&mut self) -> u64 {
+        self.inherited_bytes = self.unconsumed_bytes;
+        let left = (2 * self.unconsumed_bytes_max).saturating_sub(self.unconsumed_bytes);
+        left.clamp(1, self.unconsumed_bytes_max.max(1)) as u64
+    }
+
     /// The highest number received in order.
     pub fn received(&self) -> Seq {
         self.received
@@ -165,6 +177,11 @@ impl Inbox {
     /// Deliveries that the application has not taken yet.
     pub fn unconsumed(&self) -> usize {
         self.unconsumed.len()
+    }
+
+    /// Payload bytes that the application has not taken yet.
+    pub fn unconsumed_bytes(&self) -> usize {
+        self.unconsumed_bytes
     }
 
     /// What this side is prepared to hold, in payload bytes.

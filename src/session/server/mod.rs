@@ -100,8 +100,8 @@ impl Server {
             self.effects.push_back(Effect::Close(late.transport, None));
         }
         match &self.state {
-            State::Unmet { until } if now >= *until => self.end(GoneReason::Unmet),
-            State::Detached { until } if now >= *until => self.end(GoneReason::Idle),
+            State::Unmet { until } if now >= *until => self.end_unless_exited(GoneReason::Unmet),
+            State::Detached { until } if now >= *until => self.end_unless_exited(GoneReason::Idle),
             State::Attached(link) if now >= link.silent_at => self.drop_link(now, None, Cause::Silence),
             State::Unmet { .. } | State::Detached { .. } | State::Attached(_) | State::Ended(_) => {}
         }
@@ -298,13 +298,14 @@ impl Server {
         }
         self.owner = Some(Owner { session: hello.session, attempt: hello.attempt });
         self.inbox.resume();
+        let window = if same { self.inbox.window() } else { self.inbox.hand_over() };
         let welcome = Welcome {
             protocol: hello.protocol.1.min(PROTOCOL_VERSION),
             instance: self.instance,
             session: hello.session,
             received: self.inbox.received(),
             start: self.outbox.next_seq(),
-            window: self.inbox.window(),
+            window,
         };
         let silent_at = now + self.config.silence_max;
         let link = Link { transport, silent_at, welcome: Some(welcome), pong: None };
@@ -406,6 +407,11 @@ impl Server {
         if let Some(exit) = self.exit.filter(|_| self.outbox.is_empty()) {
             self.end(GoneReason::Exited(exit));
         }
+    }
+
+    /// Nobody came to hear how the program ended: that says more than that nobody came.
+    fn end_unless_exited(&mut self, reason: GoneReason) {
+        self.end(self.exit.map_or(reason, GoneReason::Exited));
     }
 
     fn drop_link(&mut self, now: Time, bye: Option<Frame>, cause: Cause) {

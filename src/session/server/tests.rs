@@ -35,7 +35,6 @@ fn first_hello(session: SessionId, attempt: u64) -> Hello {
     }
 }
 
-#[allow(dead_code)]
 fn next_hello(session: SessionId, attempt: u64, received: Seq) -> Hello {
     Hello { instance: Some(INSTANCE), received, ..first_hello(session, attempt) }
 }
@@ -64,7 +63,6 @@ fn transmit(server: &mut Server) -> Vec<Frame> {
     std::iter::from_fn(|| server.poll_transmit()).map(|(_, frame)| frame).collect()
 }
 
-#[allow(dead_code)]
 fn input(seq: Seq, bytes: usize) -> Frame {
     Frame::Data { channel: Channel::Input, seq, payload: Bytes::from(vec![b'i'; bytes]) }
 }
@@ -90,4 +88,34 @@ fn a_takeover_that_is_cut_before_its_welcome_goes_on_with_its_next_attempt() {
     let frames = transmit(&mut server);
     assert!(matches!(frames[0], Frame::Welcome(Welcome { start: 2, .. })), "{frames:?}");
     assert_eq!(frames[1].seq(), Some(2));
+}
+
+#[test]
+fn a_takeover_while_the_application_reads_nothing_does_not_overrun_the_inbox() {
+    let mut server = server();
+    let window = usize::try_from(server.inbox().window()).unwrap();
+    hello(&mut server, at(0), 1, first_hello(OWNER, 1));
+    frame(&mut server, at(1), 1, input(1, window));
+    for (session, seq) in [(1, 2), (2, 3), (3, 4), (4, 5)] {
+        let transport = seq;
+        hello(&mut server, at(seq), transport, takeover(SessionId(session)));
+        let Some(Frame::Welcome(welcome)) = transmit(&mut server).into_iter().next() else {
+            panic!("it was not let in")
+        };
+        assert!(welcome.window > 0, "a newcomer may say something");
+        frame(&mut server, at(seq), transport, input(seq, usize::try_from(welcome.window).unwrap()));
+        assert!(matches!(server.status(), Status::Attached(_)), "session {session}");
+    }
+    assert!(server.inbox().unconsumed_bytes() <= 2 * window + 3);
+}
+
+#[test]
+fn a_program_that_ended_is_the_reason_for_the_idle_end_after_it() {
+    let mut server = server();
+    hello(&mut server, at(0), 1, first_hello(OWNER, 1));
+    hello(&mut server, at(1), 2, next_hello(OWNER, 2, 0));
+    server.handle_input(at(2), Input::Transport(2, News::Lost));
+    server.handle_input(at(3), Input::Exited(ProgramExit::Code(101)));
+    server.handle_timeout(at(2) + ServerConfig::default().idle_lifetime);
+    assert_eq!(server.status(), Status::Ended(GoneReason::Exited(ProgramExit::Code(101))));
 }
