@@ -59,6 +59,11 @@ pub const UNACKED_BYTES_MAX: usize = 8 << 20;
 /// byte a message, 8 MiB of payload would need half a GiB.
 pub const UNACKED_FRAMES_MAX: usize = 128 << 10;
 
+/// Numbered frames that an end takes and the application has not consumed: two senders' worth,
+/// because one that takes over leaves another's behind. Ends and empty messages need no window,
+/// so nothing else bounds them.
+pub const UNCONSUMED_FRAMES_MAX: usize = 2 * UNACKED_FRAMES_MAX;
+
 /// Consumed bytes after which an acknowledgement is due at once.
 ///
 /// A thirty-second of the window: the sender never waits for it, and in bulk it costs nothing.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::config::WindowConfig;
 use super::time::Time;
 use crate::proto::Seq;
+use crate::proto::limits::UNCONSUMED_FRAMES_MAX;
 
 /// What to do with a numbered frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +36,12 @@ pub enum InboxError {
     #[error("more than {max} unconsumed bytes came")]
     Overrun {
         /// What was granted.
+        max: usize,
+    },
+    /// More unconsumed frames than any sender keeps.
+    #[error("more than {max} unconsumed messages came")]
+    Flood {
+        /// What is taken.
         max: usize,
     },
 }
@@ -94,6 +101,9 @@ impl Inbox {
         // The sender stops at the window, one payload late at most.
         if bytes > 0 && self.unconsumed_bytes >= self.unconsumed_bytes_max + self.inherited_bytes {
             return Err(InboxError::Overrun { max: self.unconsumed_bytes_max });
+        }
+        if self.unconsumed.len() >= UNCONSUMED_FRAMES_MAX {
+            return Err(InboxError::Flood { max: UNCONSUMED_FRAMES_MAX });
         }
         self.received = seq;
         self.unconsumed.push_back(u32::try_from(bytes).expect("payloads are bounded below 4 GiB"));
@@ -255,5 +265,17 @@ mod tests {
         assert_eq!(inbox.accept(3, 0), Ok(Arrival::New), "an end needs no room");
         inbox.consume(Time(0), 2);
         assert_eq!(inbox.accept(4, 99), Ok(Arrival::New));
+    }
+
+    #[test]
+    fn refuses_a_flood_of_frames_that_need_no_window() {
+        let mut inbox = inbox();
+        let max = UNCONSUMED_FRAMES_MAX as u64;
+        for seq in 1..=max {
+            assert_eq!(inbox.accept(seq, 0), Ok(Arrival::New));
+        }
+        assert_eq!(inbox.accept(max + 1, 0), Err(InboxError::Flood { max: UNCONSUMED_FRAMES_MAX }));
+        inbox.consume(Time(0), 1);
+        assert_eq!(inbox.accept(max + 1, 0), Ok(Arrival::New));
     }
 }
