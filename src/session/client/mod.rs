@@ -15,6 +15,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -34,10 +35,10 @@ use crate::proto::{Bye, ByeReason, Channel, Frame, GoneReason, Hello, InstanceId
 
 /// One client's session.
 ///
-/// Call [`Client::start`] once, then in a loop: [`Client::handle_input`] or
-/// [`Client::handle_timeout`], then [`Client::poll_effect`] until `None`, then
+/// It wants to connect from the start. In a loop: [`Client::poll_effect`] until `None`, then
 /// [`Client::poll_transmit`] as long as the transport takes more, then sleep until
-/// [`Client::poll_timeout`] or the next input.
+/// [`Client::poll_timeout`] or the next input, then [`Client::handle_timeout`] or
+/// [`Client::handle_input`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Client {
     config: ClientConfig,
@@ -132,13 +133,14 @@ impl Client {
                 let missed = attached.heartbeat.missed();
                 match attached.heartbeat.beat(now) {
                     Beat::Quiet => {}
-                    Beat::Probe(nonce) => {
-                        attached.ping = Some(nonce);
-                        if attached.heartbeat.missed() > missed {
-                            self.announce(Cause::ProbeMissed);
-                        }
-                    }
-                    Beat::Lost => self.lose(now, Cause::Silence, None),
+                    Beat::Probe(nonce) => attached.ping = Some(nonce),
+                    Beat::Lost => return self.lose(now, Cause::Silence, None),
+                }
+                let missed_now = attached.heartbeat.missed();
+                match missed_now.cmp(&missed) {
+                    Ordering::Greater => self.announce(Cause::ProbeMissed),
+                    Ordering::Less => self.announce(Cause::Heard),
+                    Ordering::Equal => {}
                 }
             }
             State::ReconnectFailed { retry_at } => {

@@ -1,1 +1,112 @@
+//! Tests of the client machine: the rules, one test each, and what the other tests share.
+//!
+//! What client and server do together is left to the tests of both over one link.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::proto::{ProgramExit, Seq, Welcome};
+use crate::session::BackoffConfig;
+
+const SESSION: SessionId = SessionId(10);
+const INSTANCE: InstanceId = InstanceId(1);
+
+fn at(millis: u64) -> Time {
+    Time::ZERO + Duration::from_millis(millis)
+}
+
+fn config() -> ClientConfig {
+    ClientConfig {
+        backoff: BackoffConfig { jitter: false, ..BackoffConfig::default() },
+        ..ClientConfig::default()
+    }
+}
+
+/// A client that has just been made and told to connect at time zero.
+fn connecting(config: ClientConfig) -> Client {
+    let mut client = Client::new(config, SESSION, 0, Time::ZERO);
+    drain(&mut client);
+    client
+}
+
+/// A client that was welcomed for the first time.
+fn connected(now: Time) -> Client {
+    let mut client = connecting(config());
+    attach(&mut client, now);
+    client
+}
+
+/// Takes the current attempt from its preamble to its Welcome.
+fn attach(client: &mut Client, now: Time) -> Vec<Effect> {
+    news(client, now, News::Preamble);
+    assert!(matches!(client.poll_transmit(), Some((_, Frame::Hello(_)))));
+    let welcome = welcome(client);
+    news(client, now, News::Frame(Frame::Welcome(welcome)))
+}
+
+/// What the server that was met first would say to the client now.
+fn welcome(client: &Client) -> Welcome {
+    Welcome {
+        protocol: 1,
+        instance: INSTANCE,
+        session: client.session(),
+        received: client.outbox().first() - 1,
+        start: client.inbox().received() + 1,
+        window: 1 << 20,
+    }
+}
+
+/// Hands in news of the current attempt and gives the effects.
+fn news(client: &mut Client, now: Time, news: News) -> Vec<Effect> {
+    let attempt = client.attempt();
+    input(client, now, Input::Transport(attempt, news))
+}
+
+fn input(client: &mut Client, now: Time, input: Input) -> Vec<Effect> {
+    client.handle_input(now, input);
+    drain(client)
+}
+
+fn timeout(client: &mut Client, now: Time) -> Vec<Effect> {
+    client.handle_timeout(now);
+    drain(client)
+}
+
+fn drain(client: &mut Client) -> Vec<Effect> {
+    std::iter::from_fn(|| client.poll_effect()).collect()
+}
+
+/// What it has to say, as long as the transport takes it.
+#[allow(dead_code)]
+fn transmit(client: &mut Client) -> Vec<Frame> {
+    std::iter::from_fn(|| client.poll_transmit()).map(|(_, frame)| frame).collect()
+}
+
+#[allow(dead_code)]
+fn exited(status: ProgramExit) -> News {
+    News::Exited(ProxyExit { status, verdict: None, last_words: String::new() })
+}
+
+#[allow(dead_code)]
+fn bye(reason: ByeReason) -> News {
+    News::Frame(Frame::Bye(Bye { reason, message: "why".to_owned(), received: 0 }))
+}
+
+#[allow(dead_code)]
+fn output(seq: Seq) -> News {
+    News::Frame(Frame::Data { channel: Channel::Output, seq, payload: Bytes::from_static(b"o") })
+}
+
+#[test]
+fn says_that_it_is_connected_again_when_traffic_answers_a_wake_up() {
+    let mut client = connected(at(0));
+    timeout(&mut client, at(5_000));
+    timeout(&mut client, at(10_000));
+    assert_eq!(client.status(), Status::HeartbeatMissed(1));
+    input(&mut client, at(11_000), Input::Wake);
+    news(&mut client, at(12_500), News::Heard);
+    let effects = timeout(&mut client, at(13_000));
+    assert_eq!(effects, [Effect::Status(Status::Connected, Cause::Heard)]);
+}
