@@ -110,3 +110,20 @@ fn says_that_it_is_connected_again_when_traffic_answers_a_wake_up() {
     let effects = timeout(&mut client, at(13_000));
     assert_eq!(effects, [Effect::Status(Status::Connected, Cause::Heard)]);
 }
+
+#[test]
+fn asks_for_an_answer_now_and_then_even_if_the_server_never_falls_silent() {
+    // An editor that stalls acknowledges nothing: without a Ping the server would hear nothing.
+    let mut client = connected(at(0));
+    let mut pinged_at = Vec::new();
+    for second in 1..=60 {
+        news(&mut client, at(second * 1000), output(second));
+        while client.poll_timeout().is_some_and(|due| due <= at(second * 1000)) {
+            timeout(&mut client, at(second * 1000));
+        }
+        let pings = transmit(&mut client).into_iter().filter(|frame| matches!(frame, Frame::Ping(_)));
+        pinged_at.extend(pings.map(|_| second));
+        assert_eq!(client.status(), Status::Connected);
+    }
+    assert_eq!(pinged_at, [15, 30, 45, 60]);
+}
