@@ -322,13 +322,15 @@ impl Client {
 
     fn on_restart(&mut self, now: Time, session: SessionId) {
         match self.state {
-            State::ServerNotRunning(_) | State::Refused(_) | State::Closed(_) => {}
+            State::ServerNotRunning(_) | State::Refused(_) => {}
             // There is something to lose, and nothing that a restart would repair.
             State::Connecting(_)
             | State::Attached(_)
             | State::Reconnecting(_)
             | State::ReconnectFailed { .. }
             | State::ReconnectExhausted { .. } => return,
+            // Whoever left has left, and a program that ended has said its last word.
+            State::Closed(_) => return,
         }
         self.session = session;
         self.instance = None;

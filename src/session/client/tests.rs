@@ -127,3 +127,14 @@ fn asks_for_an_answer_now_and_then_even_if_the_server_never_falls_silent() {
     }
     assert_eq!(pinged_at, [15, 30, 45, 60]);
 }
+
+#[test]
+fn nothing_reopens_a_session_that_the_user_closed() {
+    let mut client = connected(at(0));
+    input(&mut client, at(1), Input::Close);
+    let before = client.clone();
+    for late in [Input::Restart(SessionId(11)), Input::Retry, Input::Wake, Input::NetworkUp, Input::Close] {
+        assert_eq!(input(&mut client, at(2), late), []);
+        assert_eq!(client, before);
+    }
+}
