@@ -242,33 +242,39 @@ impl Client {
     }
 
     fn on_send(&mut self, payload: Bytes) {
-        if payload.len() > PAYLOAD_BYTES_MAX {
-            self.effects.push_back(Effect::Rejected(Rejected::TooLarge));
+        if self.state.is_final() {
+            self.reject(Rejected::Final);
+        } else if payload.len() > PAYLOAD_BYTES_MAX {
+            self.reject(Rejected::TooLarge);
         } else if self.input_finished {
-            self.effects.push_back(Effect::Rejected(Rejected::Finished));
+            self.reject(Rejected::Finished);
         } else {
             self.on_push(Item::Data(Channel::Input, payload));
         }
     }
 
     fn on_finish(&mut self) {
-        // A second end is as good as the first.
-        if !self.input_finished {
+        if self.state.is_final() {
+            self.reject(Rejected::Final);
+        } else if !self.input_finished {
+            // A second end is as good as the first, and an end needs no room.
             self.input_finished = true;
-            if !self.state.is_final() {
-                self.outbox.push(Item::Fin(Channel::Input));
-            }
+            self.outbox.push(Item::Fin(Channel::Input));
         }
     }
 
     fn on_push(&mut self, item: Item) {
         if self.state.is_final() {
-            self.effects.push_back(Effect::Rejected(Rejected::Final));
+            self.reject(Rejected::Final);
         } else if !self.outbox.has_room() {
-            self.effects.push_back(Effect::Rejected(Rejected::Full));
+            self.reject(Rejected::Full);
         } else {
             self.outbox.push(item);
         }
+    }
+
+    fn reject(&mut self, why: Rejected) {
+        self.effects.push_back(Effect::Rejected(why));
     }
 
     fn on_close(&mut self) {

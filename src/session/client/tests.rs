@@ -138,3 +138,15 @@ fn nothing_reopens_a_session_that_the_user_closed() {
         assert_eq!(client, before);
     }
 }
+
+#[test]
+fn says_of_everything_that_comes_after_the_end_that_the_session_is_over() {
+    let mut client = connected(at(0));
+    input(&mut client, at(1), Input::Close);
+    let before = client.clone();
+    let large = Bytes::from(vec![0; PAYLOAD_BYTES_MAX + 1]);
+    for late in [Input::Finish, Input::Send(Bytes::new()), Input::Send(large), Input::Signal(2)] {
+        assert_eq!(input(&mut client, at(2), late), [Effect::Rejected(Rejected::Final)]);
+        assert_eq!(client, before);
+    }
+}
