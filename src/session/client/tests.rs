@@ -79,7 +79,6 @@ fn drain(client: &mut Client) -> Vec<Effect> {
 }
 
 /// What it has to say, as long as the transport takes it.
-#[allow(dead_code)]
 fn transmit(client: &mut Client) -> Vec<Frame> {
     std::iter::from_fn(|| client.poll_transmit()).map(|(_, frame)| frame).collect()
 }
@@ -89,12 +88,10 @@ fn exited(status: ProgramExit) -> News {
     News::Exited(ProxyExit { status, verdict: None, last_words: String::new() })
 }
 
-#[allow(dead_code)]
 fn bye(reason: ByeReason) -> News {
     News::Frame(Frame::Bye(Bye { reason, message: "why".to_owned(), received: 0 }))
 }
 
-#[allow(dead_code)]
 fn output(seq: Seq) -> News {
     News::Frame(Frame::Data { channel: Channel::Output, seq, payload: Bytes::from_static(b"o") })
 }
@@ -149,4 +146,21 @@ fn says_of_everything_that_comes_after_the_end_that_the_session_is_over() {
         assert_eq!(input(&mut client, at(2), late), [Effect::Rejected(Rejected::Final)]);
         assert_eq!(client, before);
     }
+}
+
+#[test]
+fn a_goodbye_before_the_welcome_means_what_it_means_after_it() {
+    let greeted = || {
+        let mut client = connecting(ClientConfig { first: First::Takeover, ..config() });
+        news(&mut client, at(0), News::Preamble);
+        transmit(&mut client);
+        client
+    };
+    let mut client = greeted();
+    news(&mut client, at(1), bye(ByeReason::TakenOver));
+    assert_eq!(client.status(), Status::Refused(Refused::TakenOver), "it does not fight back");
+    let mut client = greeted();
+    let effects = news(&mut client, at(1), bye(ByeReason::ProtocolError));
+    let cause = Cause::Violation("why".to_owned());
+    assert_eq!(effects.last(), Some(&Effect::Status(Status::Reconnecting(1), cause)));
 }
