@@ -367,6 +367,12 @@ impl Client {
 
     /// Ends the transport, and plans the next attempt if one is left.
     fn lose(&mut self, now: Time, cause: Cause, bye: Option<(ByeReason, String)>) {
+        if let State::Connecting(opening) = &self.state
+            && !opening.started
+        {
+            // Nothing was started, so there is nothing to come back to.
+            return self.end_refused(Refused::Unreachable(cause.to_string()), cause);
+        }
         match bye {
             Some((reason, message)) => self.close_transport(Some(reason), message),
             None => self.close_transport(None, String::new()),

@@ -83,7 +83,6 @@ fn transmit(client: &mut Client) -> Vec<Frame> {
     std::iter::from_fn(|| client.poll_transmit()).map(|(_, frame)| frame).collect()
 }
 
-#[allow(dead_code)]
 fn exited(status: ProgramExit) -> News {
     News::Exited(ProxyExit { status, verdict: None, last_words: String::new() })
 }
@@ -163,4 +162,27 @@ fn a_goodbye_before_the_welcome_means_what_it_means_after_it() {
     let effects = news(&mut client, at(1), bye(ByeReason::ProtocolError));
     let cause = Cause::Violation("why".to_owned());
     assert_eq!(effects.last(), Some(&Effect::Status(Status::Reconnecting(1), cause)));
+}
+
+#[test]
+fn a_first_attach_whose_proxy_never_ran_is_not_retried_however_it_ended() {
+    let hurried = ClientConfig { first_open_timeout: Some(Duration::from_secs(5)), ..config() };
+    let is_unreachable =
+        |client: &Client| matches!(client.status(), Status::Refused(Refused::Unreachable(_)));
+
+    let mut killed = connecting(config());
+    news(&mut killed, at(1), exited(ProgramExit::Signal(15)));
+    assert!(is_unreachable(&killed));
+    let mut silent = connecting(config());
+    news(&mut silent, at(1), News::Ended);
+    timeout(&mut silent, at(1_001));
+    assert!(is_unreachable(&silent));
+    let mut slow = connecting(hurried.clone());
+    timeout(&mut slow, at(5_000));
+    assert!(is_unreachable(&slow));
+
+    let mut ran = connecting(hurried);
+    news(&mut ran, at(1), News::Started);
+    timeout(&mut ran, at(5_000));
+    assert_eq!(ran.status(), Status::Reconnecting(1), "it may have started a server");
 }
