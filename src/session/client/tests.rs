@@ -186,3 +186,13 @@ fn a_first_attach_whose_proxy_never_ran_is_not_retried_however_it_ended() {
     timeout(&mut ran, at(5_000));
     assert_eq!(ran.status(), Status::Reconnecting(1), "it may have started a server");
 }
+
+#[test]
+fn an_exit_status_that_was_slept_through_is_waited_for_again() {
+    let mut client = connecting(config());
+    news(&mut client, at(1), News::Ended);
+    timeout(&mut client, at(60_000));
+    assert_eq!(client.status(), Status::Connecting);
+    news(&mut client, at(60_001), exited(ProgramExit::Code(91)));
+    assert_eq!(client.status(), Status::Refused(Refused::AlreadyRunning));
+}
