@@ -279,8 +279,10 @@ impl Client {
 
     fn on_close(&mut self) {
         match &self.state {
-            State::Connecting(_) | State::Reconnecting(_) => {
-                self.effects.push_back(Effect::Close(self.attempt, None));
+            State::Connecting(opening) | State::Reconnecting(opening) => {
+                // Behind a Hello that is accepted, the Bye ends the server, which nobody needs now.
+                let greeted = matches!(opening.phase, Phase::Answer { .. });
+                self.close_transport(greeted.then_some(ByeReason::Closed), String::new());
                 self.enter(State::Closed(Closed::ByUser), Cause::User);
             }
             State::Attached(_) => {

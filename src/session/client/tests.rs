@@ -196,3 +196,13 @@ fn an_exit_status_that_was_slept_through_is_waited_for_again() {
     news(&mut client, at(60_001), exited(ProgramExit::Code(91)));
     assert_eq!(client.status(), Status::Refused(Refused::AlreadyRunning));
 }
+
+#[test]
+fn a_close_while_the_server_answers_still_tells_it() {
+    let mut client = connecting(config());
+    news(&mut client, at(0), News::Preamble);
+    assert_eq!(input(&mut client.clone(), at(1), Input::Close)[0], Effect::Close(1, None), "no Hello yet");
+    transmit(&mut client);
+    let effects = input(&mut client, at(1), Input::Close);
+    assert!(matches!(effects[0], Effect::Close(1, Some(Bye { reason: ByeReason::Closed, .. }))));
+}
