@@ -50,7 +50,7 @@ pub struct Client {
     state: State,
     /// Failed attempts of this outage.
     failures: u32,
-    /// Transports in a row that ended with a violation, without a stable time between them.
+    /// Transports that ended with a violation, without a stable time or a fresh start between them.
     violations: u32,
     backoff: Backoff,
     outbox: Outbox,
@@ -311,6 +311,7 @@ impl Client {
             }
             State::ReconnectFailed { .. } | State::ReconnectExhausted { .. } => {
                 self.failures = 0;
+                self.violations = 0;
                 self.backoff.reset();
                 // The attempt that starts here is the immediate one of its outage.
                 self.backoff.next_delay(&self.config.backoff);

@@ -206,3 +206,14 @@ fn a_close_while_the_server_answers_still_tells_it() {
     let effects = input(&mut client, at(1), Input::Close);
     assert!(matches!(effects[0], Effect::Close(1, Some(Bye { reason: ByeReason::Closed, .. }))));
 }
+
+#[test]
+fn starts_over_with_a_full_budget_of_broken_protocols_too() {
+    let mut client = connected(at(0));
+    news(&mut client, at(1), News::Garbled("once".to_owned()));
+    news(&mut client, at(2), News::Garbled("twice".to_owned()));
+    assert_eq!(client.status(), Status::ReconnectFailed(1));
+    input(&mut client, at(3), Input::Retry);
+    news(&mut client, at(4), News::Garbled("once again".to_owned()));
+    assert_eq!(client.status(), Status::ReconnectFailed(1));
+}
