@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::route::Target;
 use super::transport::Transport;
-use super::{Delivery, Shared};
+use super::{Received, Shared};
 use crate::io::alarm::Alarm;
 use crate::io::link::LinkNews;
 use crate::session::Time;
@@ -82,8 +82,8 @@ impl Driver {
             };
             any = true;
             match effect {
-                Effect::Deliver(channel, payload) => inner.deliveries.push_back(Delivery::Data(channel, payload)),
-                Effect::Finished(channel) => inner.deliveries.push_back(Delivery::Finished(channel)),
+                Effect::Deliver(channel, payload) => inner.deliveries.push_back(Received::Data(channel, payload)),
+                Effect::Finished(channel) => inner.deliveries.push_back(Received::Finished(channel)),
                 Effect::Open(attempt, launch) => {
                     let instance = inner.machine.instance();
                     let command = self.target.command(launch, instance);

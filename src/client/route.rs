@@ -57,6 +57,13 @@ impl Target {
         }
     }
 
+    /// For a session that nobody else will ask for: its directory goes when it ends properly.
+    #[must_use]
+    pub fn ephemeral(mut self) -> Self {
+        self.ephemeral = true;
+        self
+    }
+
     /// What an error should call the way there.
     pub fn name(&self) -> String {
         match &self.route {

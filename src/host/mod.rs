@@ -9,5 +9,6 @@
 
 pub mod application;
 pub mod daemon;
+pub mod identifier;
 pub mod pairing;
 pub mod program;

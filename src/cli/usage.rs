@@ -1,0 +1,56 @@
+//! Wrong words on a command line: one clear sentence, and the exit code that convention has for it.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use super::voice::say;
+
+/// What `sysexits.h` calls EX_USAGE.
+const EXIT_USAGE: u8 = 64;
+
+/// Reads the words; what cannot be run is told, and the exit code is given.
+///
+/// # Errors
+///
+/// The exit code: zero after help or a version was asked for, 64 after wrong words.
+pub fn parse<T: Parser>(words: impl IntoIterator<Item = OsString>) -> Result<T, ExitCode> {
+    T::try_parse_from(words).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that has gone away has seen enough.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            ExitCode::from(EXIT_USAGE)
+        }
+        _ => wrong(T::command().get_name(), &sentence(&error.render().to_string())),
+    })
+}
+
+/// Tells what is wrong with the words.
+pub fn wrong(program: &str, why: &str) -> ExitCode {
+    say(&format!("{program}: {why}"));
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// The first paragraph of a longer explanation, on one line.
+fn sentence(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or(text);
+    let line = paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    line.trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_explanation_becomes_one_sentence() {
+        let text = "error: the following were not given:\n  <HOST>\n\nUsage: x\n";
+        assert_eq!(sentence(text), "the following were not given: <HOST>");
+    }
+}
