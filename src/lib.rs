@@ -9,6 +9,7 @@
 //! cli       floor 4   arguments, exit codes, output
 //! ```
 
+pub mod cli;
 pub mod host;
 pub mod io;
 pub mod proto;

@@ -8,6 +8,7 @@
 //! framed      one transport's bytes as frames
 //! peer        who is at the other end of a socket
 //! port        where an application and a driver meet
+//! random      ids and tokens
 //! stdio       our own standard streams, and those of children
 //! ```
 //!
@@ -20,4 +21,5 @@ pub mod fd;
 pub mod framed;
 pub mod peer;
 pub mod port;
+pub mod random;
 pub mod stdio;
