@@ -10,6 +10,7 @@
 //! ```
 
 pub mod cli;
+pub mod client;
 pub mod host;
 pub mod io;
 pub mod proto;

@@ -90,7 +90,8 @@ impl Machine for Server {
     }
 
     fn is_over(&self) -> bool {
-        matches!(self.status(), Status::Ended(_))
+        // What was not handed out yet may still be delivered.
+        matches!(self.status(), Status::Ended(_)) && !self.has_effects()
     }
 
     fn consumed(&mut self, now: Time) -> bool {

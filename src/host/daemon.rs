@@ -17,11 +17,12 @@ use super::application::{Application, Delivery, Session};
 use super::pairing::{Attachment, Listeners, accept};
 use crate::io::alarm::Alarm;
 use crate::io::clock::Clock;
-use crate::io::framed::{FrameReader, FrameWriter, Incoming};
-use crate::io::port::{Inner, Port};
-use crate::proto::limits::{APP_GRACE, ATTACHING_MAX, FAREWELL_TIMEOUT, FILLS_MAX};
-use crate::proto::{Frame, GoneReason, InstanceId};
-use crate::session::server::{Effect, Input, News, Server, Status, TransportId};
+use crate::io::framed::{FrameReader, FrameWriter};
+use crate::io::link::{Link, LinkNews};
+use crate::io::port::Port;
+use crate::proto::limits::{APP_GRACE, ATTACHING_MAX, FAREWELL_TIMEOUT};
+use crate::proto::{Frame, GoneReason, InstanceId, ProgramExit};
+use crate::session::server::{Effect, Input, News, Server, TransportId};
 use crate::session::{ServerConfig, Time};
 
 /// A server that has ended, and its application with it.
@@ -79,22 +80,14 @@ async fn host<A: Application>(application: A, port: Arc<Port<Server, Delivery>>)
         });
         match thread {
             // The thread is gone without a word only if the application panicked, which its log shows.
-            Ok(_) => exits.recv().await.unwrap_or(crate::proto::ProgramExit::Code(101)),
+            Ok(_) => exits.recv().await.unwrap_or(ProgramExit::Code(101)),
             Err(error) => {
                 log::error!("the application cannot have a thread: {error}");
-                crate::proto::ProgramExit::Code(71)
+                ProgramExit::Code(71)
             }
         }
     };
     port.apply(|server, now| server.handle_input(now, Input::Exited(exit)));
-}
-
-/// One proxy's attachment, from its preamble to its end.
-struct Link {
-    reader: FrameReader,
-    writer: FrameWriter,
-    /// The machine was told that it has ended, or has ended it.
-    over: bool,
 }
 
 struct Driver<'a> {
@@ -110,23 +103,20 @@ struct Driver<'a> {
 impl Driver<'_> {
     /// Does what can be done now; ready when the server has ended.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<GoneReason> {
+        // Before the work: whoever acts on the machine meanwhile wakes us for another round.
+        self.port.lock().park_driver(cx);
         loop {
             let now = self.port.now();
             let mut busy = self.drive_attachments(now, cx);
             busy |= self.drive_reads(now, cx);
             self.drive_alarm(now, cx);
             self.drive_effects();
-            busy |= self.drive_writes(now, cx);
+            busy |= self.drive_writes(cx);
             self.farewells.retain_mut(|farewell| farewell.as_mut().poll(cx).is_pending());
             if let Some(reason) = self.ended {
                 return Poll::Ready(reason);
             }
             if !busy {
-                let mut inner = self.port.lock();
-                inner.park_driver(cx);
-                if inner.machine.has_effects() {
-                    continue;
-                }
                 return Poll::Pending;
             }
         }
@@ -139,7 +129,7 @@ impl Driver<'_> {
             self.next_id += 1;
             let reader = FrameReader::at_once(attachment.input);
             let writer = FrameWriter::with_preamble(attachment.output);
-            self.links.insert(id, Link { reader, writer, over: false });
+            self.links.insert(id, Link::new(reader, writer));
             self.port.lock().machine.handle_input(now, Input::Opened(id));
             any = true;
         }
@@ -150,38 +140,16 @@ impl Driver<'_> {
     fn drive_reads(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
         let mut more = false;
         for (id, link) in &mut self.links {
-            let mut fills = 0;
-            while !link.over && fills < FILLS_MAX {
-                let filled = match link.reader.poll_fill(cx) {
-                    Poll::Pending => break,
-                    Poll::Ready(filled) => filled,
+            more |= link.poll_news(cx, |news| {
+                let news = match news {
+                    LinkNews::Heard => News::Heard,
+                    LinkNews::Frame(frame) => News::Frame(frame),
+                    LinkNews::Garbled(what) => News::Garbled(what),
+                    LinkNews::Ended => News::Lost,
+                    LinkNews::Preamble => unreachable!("own bug: a server does not look for one"),
                 };
-                fills += 1;
-                let mut inner = self.port.lock();
-                let mut tell = |news| inner.machine.handle_input(now, Input::Transport(*id, news));
-                match filled {
-                    Ok(0) | Err(_) => {
-                        link.over = true;
-                        tell(News::Lost);
-                    }
-                    Ok(_) => {
-                        tell(News::Heard);
-                        loop {
-                            match link.reader.next_incoming() {
-                                Ok(Some(Incoming::Frame(frame))) => tell(News::Frame(frame)),
-                                Ok(Some(Incoming::Preamble)) => unreachable!("own bug: clients send none"),
-                                Ok(None) => break,
-                                Err(what) => {
-                                    link.over = true;
-                                    tell(News::Garbled(what));
-                                    break;
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-            more |= fills == FILLS_MAX;
+                self.port.lock().machine.handle_input(now, Input::Transport(*id, news));
+            });
         }
         more
     }
@@ -197,90 +165,56 @@ impl Driver<'_> {
 
     fn drive_effects(&mut self) {
         let mut inner = self.port.lock();
-        let mut any = false;
+        let mut dismissed = Vec::new();
         while let Some(effect) = inner.machine.poll_effect() {
-            any = true;
             match effect {
                 Effect::Close(id, last) => {
                     if let Some(link) = self.links.remove(&id) {
-                        Self::dismiss(&mut self.farewells, link, last);
+                        dismissed.push((link, last));
                     }
                 }
                 Effect::Deliver(payload) => inner.deliveries.push_back(Delivery::Message(payload)),
                 Effect::Signal(signal) => inner.deliveries.push_back(Delivery::Signal(signal)),
                 Effect::FinishInput => inner.deliveries.push_back(Delivery::InputEnded),
-                Effect::Status(status, cause) => Self::note(status, &cause),
+                Effect::Status(status, cause) => log::info!("{status:?}: {cause:?}"),
                 Effect::Ignored(id) => log::debug!("news of transport {id}, which is over, changed nothing"),
                 Effect::End(reason) => self.ended = Some(reason),
             }
         }
-        if any {
-            inner.wake_waiters();
+        // Acknowledgements that came may have made room.
+        inner.wake_waiters();
+        drop(inner);
+        for (link, last) in dismissed {
+            self.dismiss(link, last);
         }
     }
 
-    fn note(status: Status, cause: &crate::session::server::Cause) {
-        log::info!("{status:?}: {cause:?}");
-    }
-
     /// Writes the last frame, if there is one and the transport takes it; then closes.
-    fn dismiss(farewells: &mut Vec<Pin<Box<dyn Future<Output = ()>>>>, link: Link, last: Option<Frame>) {
+    fn dismiss(&mut self, mut link: Link, last: Option<Frame>) {
         let Some(last) = last else {
             return;
         };
-        let Link { reader, mut writer, .. } = link;
-        writer.push(&last);
-        farewells.push(Box::pin(async move {
-            let flush = async {
-                let _ = poll_fn(|cx| writer.poll_flush(cx)).await;
-            };
-            or(flush, async { Timer::after(FAREWELL_TIMEOUT).await; }).await;
-            drop(reader);
+        self.farewells.push(Box::pin(async move {
+            or(link.finish(&last), async {
+                Timer::after(FAREWELL_TIMEOUT).await;
+            })
+            .await;
         }));
     }
 
     /// Writes what the machine has for the attached transport; true if there may be more at once.
-    fn drive_writes(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
+    fn drive_writes(&mut self, cx: &mut Context<'_>) -> bool {
         let mut more = false;
         for (id, link) in &mut self.links {
-            if link.over {
-                continue;
-            }
-            let given = {
+            more |= link.poll_write(cx, || {
                 let mut inner = self.port.lock();
-                let attached = inner.machine.attached() == Some(*id);
-                let had_room = inner.machine.has_room();
-                let given = attached && give_frames(&mut inner, &mut link.writer);
-                if given && !had_room && inner.machine.has_room() {
-                    inner.wake_waiters();
+                // Only the attached transport has frames; the others have their preamble to write.
+                if inner.machine.attached() != Some(*id) {
+                    return None;
                 }
-                given
-            };
-            match link.writer.poll_flush(cx) {
-                Poll::Pending => {}
-                // What was written made room for more.
-                Poll::Ready(Ok(())) => more |= given,
-                Poll::Ready(Err(_)) => {
-                    link.over = true;
-                    let news = Input::Transport(*id, News::Lost);
-                    self.port.lock().machine.handle_input(now, news);
-                    more = true;
-                }
-            }
+                inner.machine.poll_transmit().map(|(_, frame)| frame)
+            });
         }
         more
     }
-}
-
-/// Gives the writer as many frames as it has room for; whether there were any.
-fn give_frames(inner: &mut Inner<Server, Delivery>, writer: &mut FrameWriter) -> bool {
-    let mut any = false;
-    while writer.has_room() {
-        let Some((_, frame)) = inner.machine.poll_transmit() else {
-            break;
-        };
-        writer.push(&frame);
-        any = true;
-    }
-    any
 }

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use smol::Timer;
 use smol::channel::{Receiver, bounded};
 use smol::future::or;
@@ -78,7 +78,7 @@ impl Application for Program {
         };
         let child_ref = &child;
         let end = async {
-            let _ = or(ended(child_ref, Waiting::best()), async {
+            let _ = or(ended(Pid::from_child(child_ref), Waiting::best()), async {
                 pump_input(&session, input, child_ref).await;
                 terminate(child_ref).await;
                 Ok(())
@@ -174,5 +174,5 @@ async fn terminate(child: &Child) {
         signal_group(child, Signal::KILL);
         std::future::pending().await
     };
-    let _ = or(ended(child, Waiting::best()), grace).await;
+    let _ = or(ended(Pid::from_child(child), Waiting::best()), grace).await;
 }

@@ -27,13 +27,12 @@ impl Waiting {
     }
 }
 
-/// Waits until the child has ended, and does not reap it.
+/// Waits until our child with that number has ended, and does not reap it.
 ///
 /// # Errors
 ///
 /// If the system cannot watch it.
-pub async fn ended(child: &Child, waiting: Waiting) -> io::Result<()> {
-    let pid = Pid::from_child(child);
+pub async fn ended(pid: Pid, waiting: Waiting) -> io::Result<()> {
     match waiting {
         #[cfg(target_os = "linux")]
         Waiting::Pidfd => {
@@ -87,7 +86,7 @@ mod tests {
     fn notices_an_end_either_way_and_leaves_it_to_be_reaped() {
         for waiting in [Waiting::best(), Waiting::Thread] {
             let mut child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
-            smol::block_on(ended(&child, waiting)).unwrap();
+            smol::block_on(ended(Pid::from_child(&child), waiting)).unwrap();
             assert_eq!(program_exit(child.wait().unwrap()), ProgramExit::Code(7));
         }
     }

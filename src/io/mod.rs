@@ -6,9 +6,10 @@
 //! clock       what time it is
 //! fd          bytes in and out of descriptors, in bulk
 //! framed      one transport's bytes as frames
+//! link        both directions of one transport
 //! peer        who is at the other end of a socket
 //! port        where an application and a driver meet
-//! random      ids and tokens
+//! random      the system's random numbers
 //! stdio       our own standard streams, and those of children
 //! ```
 //!
@@ -19,6 +20,7 @@ pub mod child;
 pub mod clock;
 pub mod fd;
 pub mod framed;
+pub mod link;
 pub mod peer;
 pub mod port;
 pub mod random;

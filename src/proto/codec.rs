@@ -12,7 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::frame::{Channel, Frame};
-use super::limits::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, HANDSHAKE_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use super::handshake::{Bye, Refusal};
+use super::limits::{
+    FRAME_BYTES_MAX, FRAME_HEADER_BYTES, HANDSHAKE_BYTES_MAX, PAYLOAD_BYTES_MAX, SENTENCE_BYTES_MAX,
+};
 
 const HELLO: u8 = 1;
 const WELCOME: u8 = 2;
@@ -61,7 +64,7 @@ pub enum DecodeError {
 ///
 /// # Panics
 ///
-/// If a payload or a handshake is over its bound: the machines never make such a frame.
+/// If a payload is over its bound: the machines never make such a frame.
 pub fn encode(frame: &Frame, out: &mut BytesMut) {
     if let Some(payload) = encode_head(frame, out) {
         out.extend_from_slice(&payload);
@@ -78,8 +81,14 @@ pub fn encode_head(frame: &Frame, out: &mut BytesMut) -> Option<Bytes> {
     match frame {
         Frame::Hello(body) => encode_json(HELLO, body, out),
         Frame::Welcome(body) => encode_json(WELCOME, body, out),
-        Frame::Refused(body) => encode_json(REFUSED, body, out),
-        Frame::Bye(body) => encode_json(BYE, body, out),
+        Frame::Refused(body) => {
+            let message = cut_sentence(&body.message);
+            encode_json(REFUSED, &Refusal { message, ..body.clone() }, out);
+        }
+        Frame::Bye(body) => {
+            let message = cut_sentence(&body.message);
+            encode_json(BYE, &Bye { message, ..body.clone() }, out);
+        }
         Frame::Data { channel, seq, payload } => {
             assert!(payload.len() <= PAYLOAD_BYTES_MAX, "a payload over its bound was accepted");
             encode_start(DATA, DATA_HEAD + payload.len(), out);
@@ -103,6 +112,12 @@ pub fn encode_head(frame: &Frame, out: &mut BytesMut) -> Option<Bytes> {
         Frame::Pong(number) => encode_number(PONG, *number, out),
     }
     None
+}
+
+/// A sentence may quote what the other side sent, and must fit into a handshake all the same.
+fn cut_sentence(sentence: &str) -> String {
+    let end = (0..=SENTENCE_BYTES_MAX.min(sentence.len())).rev().find(|end| sentence.is_char_boundary(*end));
+    sentence[..end.unwrap_or(0)].to_owned()
 }
 
 fn encode_start(kind: u8, body_bytes: usize, out: &mut BytesMut) {
@@ -263,7 +278,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::proto::handshake::{Bye, ByeReason, Hello, ProgramExit, Refusal, RefusalReason, Welcome};
+    use crate::proto::handshake::{ByeReason, Hello, ProgramExit, RefusalReason, Welcome};
     use crate::proto::{InstanceId, SessionId};
 
     fn frames() -> impl Strategy<Value = Frame> {
@@ -366,6 +381,24 @@ mod tests {
         let error = decoder.next_frame().unwrap_err();
         assert_eq!(error.to_string(), "a coming frame of 1048577 bytes is out of bounds (1 to 1048576)");
         assert!(decoder.buffer.capacity() < 100);
+    }
+
+    #[test]
+    fn an_error_that_quotes_much_is_cut_and_sent() {
+        for letter in ["x", "\u{1}", "\"", "ü"] {
+            let mut bytes = BytesMut::new();
+            let body = format!("{{\"protocol\":{}}}", serde_json::to_string(&letter.repeat(650)).unwrap());
+            encode_start(HELLO, body.len(), &mut bytes);
+            bytes.extend_from_slice(body.as_bytes());
+            let message = decode_in_cuts(&bytes, &[]).unwrap_err().to_string();
+            assert!(message.len() > SENTENCE_BYTES_MAX);
+
+            let mut bytes = BytesMut::new();
+            let reason = ByeReason::ProtocolError;
+            encode(&Frame::Bye(Bye { reason, message: message.clone(), received: 0 }), &mut bytes);
+            encode(&Frame::Refused(Refusal { reason: RefusalReason::Gap, message }), &mut bytes);
+            assert_eq!(decode_in_cuts(&bytes, &[]).unwrap().len(), 2);
+        }
     }
 
     #[test]

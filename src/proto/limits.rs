@@ -36,6 +36,12 @@ pub const CHUNK_BYTES: usize = 32 << 10;
 /// Ours are below 400; the rest is room for fields of later versions and for a long sentence.
 pub const HANDSHAKE_BYTES_MAX: usize = 4 << 10;
 
+/// Bytes of the sentence for people in a handshake; what is longer is cut when it is sent.
+///
+/// An error may quote what the other side sent. JSON writes a byte as six at worst, so this much
+/// always fits into [`HANDSHAKE_BYTES_MAX`].
+pub const SENTENCE_BYTES_MAX: usize = 512;
+
 /// Bytes that a login shell or a wrapper may print before the preamble.
 ///
 /// Banners are some KiB; a program that prints more is not on the way to a server.
@@ -52,6 +58,11 @@ pub const UNACKED_BYTES_MAX: usize = 8 << 20;
 /// Bounds the bookkeeping (some 64 bytes a frame) that the byte window alone would not: at one
 /// byte a message, 8 MiB of payload would need half a GiB.
 pub const UNACKED_FRAMES_MAX: usize = 128 << 10;
+
+/// Numbered frames that an end takes and the application has not consumed: two senders' worth,
+/// because one that takes over leaves another's behind. Ends and empty messages need no window,
+/// so nothing else bounds them.
+pub const UNCONSUMED_FRAMES_MAX: usize = 2 * UNACKED_FRAMES_MAX;
 
 /// Consumed bytes after which an acknowledgement is due at once.
 ///
@@ -145,6 +156,16 @@ pub const OUTPUT_GRACE: Duration = Duration::from_millis(200);
 
 /// Time for a last frame to be written to a transport that is being closed.
 pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Time for a transport's process to end after SIGTERM, before SIGKILL: it has nothing to save.
+pub const TRANSPORT_GRACE: Duration = Duration::from_millis(500);
+
+/// Time for the last lines of a transport's process that has ended, if something that it left
+/// behind (an ssh master, say) holds its standard error open.
+pub const LAST_WORDS_WAIT: Duration = Duration::from_millis(50);
+
+/// Bytes of a line on a transport's standard error; the rest of a longer one is dropped.
+pub const LINE_BYTES_MAX: usize = 4 << 10;
 
 /// Time after SIGKILL for the kernel to let go of a lock: no program can delay that for long,
 /// only a disk or a network file system that hangs.

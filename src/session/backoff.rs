@@ -34,7 +34,8 @@ impl Backoff {
             return nominal;
         }
         let thousandths = u32::try_from(self.next_random() % 1001).expect("below 1001");
-        nominal * 3 / 4 + nominal / 2 * thousandths / 1000
+        let least = nominal - nominal / 4;
+        least.saturating_add(nominal / 2000 * thousandths)
     }
 
     /// Starts over with an immediate retry.
@@ -74,5 +75,14 @@ mod tests {
         let delays: Vec<_> = (0..100).map(|_| backoff.next_delay(&config)).collect();
         assert!(delays.iter().all(|d| (3000..=5000).contains(&d.as_millis())));
         assert!(delays.windows(2).any(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn the_longest_delay_of_all_is_no_overflow() {
+        for jitter in [true, false] {
+            let config = BackoffConfig { min: Duration::MAX, max: Duration::MAX, jitter };
+            let mut backoff = Backoff::new(3);
+            assert!((0..200).all(|n| backoff.next_delay(&config) >= Duration::MAX / 2 || n == 0));
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Any byte is a sign of life. After an interval without one the client probes; after
 //! `misses_max` probes in a row without a sign of life the transport is lost. A wake-up probes at
 //! once, with a short timeout, because bytes that were buffered before the sleep prove nothing.
+//! While bytes keep coming it still asks now and then, so that the other end hears from us too.
 
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Heartbeat {
     nonce: u64,
     /// When to probe next or to give up.
     due_at: Time,
+    /// When to ask although bytes keep coming.
+    ask_at: Time,
     urgent: Option<Urgent>,
     probing: bool,
 }
@@ -53,6 +56,7 @@ impl Heartbeat {
             missed: 0,
             nonce: 0,
             due_at: now + interval,
+            ask_at: now + interval.saturating_mul(misses_max.saturating_add(1)),
             urgent: None,
             probing: false,
         }
@@ -79,47 +83,54 @@ impl Heartbeat {
         if self.urgent.is_some() && now < self.due_at {
             return None;
         }
-        self.nonce += 1;
+        let nonce = self.ask(now);
         self.probing = true;
-        self.urgent = Some(Urgent { nonce: self.nonce, credible_from: now + timeout / 2 });
+        self.urgent = Some(Urgent { nonce, credible_from: now + timeout / 2 });
         self.due_at = now + timeout;
-        Some(self.nonce)
+        Some(nonce)
     }
 
     /// What is due now.
     pub fn beat(&mut self, now: Time) -> Beat {
-        if now < self.due_at {
-            return Beat::Quiet;
-        }
-        if let Some(urgent) = self.urgent.take() {
+        if now >= self.due_at
+            && let Some(urgent) = self.urgent.take()
+        {
             if self.heard_at < urgent.credible_from {
                 return Beat::Lost;
             }
             self.rest(self.heard_at);
-            if now < self.due_at {
-                return Beat::Quiet;
+        }
+        if now >= self.due_at {
+            if self.probing {
+                self.missed += 1;
             }
+            if self.missed >= self.misses_max {
+                return Beat::Lost;
+            }
+            self.probing = true;
+            self.due_at = now + self.interval;
+            return Beat::Probe(self.ask(now));
         }
-        if self.probing {
-            self.missed += 1;
+        if now >= self.ask_at {
+            return Beat::Probe(self.ask(now));
         }
-        if self.missed >= self.misses_max {
-            return Beat::Lost;
-        }
-        self.nonce += 1;
-        self.probing = true;
-        self.due_at = now + self.interval;
-        Beat::Probe(self.nonce)
+        Beat::Quiet
     }
 
     /// When [`Heartbeat::beat`] has something to say.
     pub fn due_at(&self) -> Time {
-        self.due_at
+        self.due_at.min(self.ask_at)
     }
 
     /// Probes in a row that were not answered in time.
     pub fn missed(&self) -> u32 {
         self.missed
+    }
+
+    fn ask(&mut self, now: Time) -> u64 {
+        self.ask_at = now + self.interval.saturating_mul(self.misses_max.saturating_add(1));
+        self.nonce += 1;
+        self.nonce
     }
 
     fn rest(&mut self, heard_at: Time) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::config::WindowConfig;
 use super::time::Time;
 use crate::proto::Seq;
+use crate::proto::limits::UNCONSUMED_FRAMES_MAX;
 
 /// What to do with a numbered frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +38,12 @@ pub enum InboxError {
         /// What was granted.
         max: usize,
     },
+    /// More unconsumed frames than any sender keeps.
+    #[error("more than {max} unconsumed messages came")]
+    Flood {
+        /// What is taken.
+        max: usize,
+    },
 }
 
 /// How far the other side's stream has come here.
@@ -47,6 +54,8 @@ pub struct Inbox {
     unconsumed: VecDeque<u32>,
     unconsumed_bytes: usize,
     unconsumed_bytes_max: usize,
+    /// Unconsumed bytes of a sender that another took over from: none of its window.
+    inherited_bytes: usize,
     acked: Seq,
     /// Bytes consumed since the last acknowledgement.
     owed_bytes: usize,
@@ -66,6 +75,7 @@ impl Inbox {
             unconsumed: VecDeque::new(),
             unconsumed_bytes: 0,
             unconsumed_bytes_max: config.unacked_bytes_max,
+            inherited_bytes: 0,
             acked: 0,
             owed_bytes: 0,
             ack_at: None,
@@ -89,8 +99,11 @@ impl Inbox {
             return Err(InboxError::Gap { expected: self.received + 1, got: seq });
         }
         // The sender stops at the window, one payload late at most.
-        if bytes > 0 && self.unconsumed_bytes >= self.unconsumed_bytes_max {
+        if bytes > 0 && self.unconsumed_bytes >= self.unconsumed_bytes_max + self.inherited_bytes {
             return Err(InboxError::Overrun { max: self.unconsumed_bytes_max });
+        }
+        if self.unconsumed.len() >= UNCONSUMED_FRAMES_MAX {
+            return Err(InboxError::Flood { max: UNCONSUMED_FRAMES_MAX });
         }
         self.received = seq;
         self.unconsumed.push_back(u32::try_from(bytes).expect("payloads are bounded below 4 GiB"));
@@ -107,6 +120,7 @@ impl Inbox {
             self.unconsumed_bytes -= bytes;
             self.owed_bytes += bytes;
         }
+        self.inherited_bytes = self.inherited_bytes.min(self.unconsumed_bytes);
         let owed_frames = self.consumed() - self.acked;
         if self.owed_bytes >= self.ack_bytes || owed_frames >= self.ack_frames {
             self.ack_at = None;
@@ -156,6 +170,14 @@ impl Inbox {
         self.acked = received;
     }
 
+    /// Lets another sender go on in this stream, and says what it may send: one full window while
+    /// the last sender's is not consumed; less, so that memory stays bounded, if it is one of many.
+    pub fn hand_over(&mut self) -> u64 {
+        self.inherited_bytes = self.unconsumed_bytes;
+        let left = (2 * self.unconsumed_bytes_max).saturating_sub(self.unconsumed_bytes);
+        left.clamp(1, self.unconsumed_bytes_max.max(1)) as u64
+    }
+
     /// The highest number received in order.
     pub fn received(&self) -> Seq {
         self.received
@@ -169,6 +191,11 @@ impl Inbox {
     /// Deliveries that the application has not taken yet.
     pub fn unconsumed(&self) -> usize {
         self.unconsumed.len()
+    }
+
+    /// Payload bytes that the application has not taken yet.
+    pub fn unconsumed_bytes(&self) -> usize {
+        self.unconsumed_bytes
     }
 
     /// What this side is prepared to hold, in payload bytes.
@@ -242,5 +269,17 @@ mod tests {
         assert_eq!(inbox.accept(3, 0), Ok(Arrival::New), "an end needs no room");
         inbox.consume(Time(0), 2);
         assert_eq!(inbox.accept(4, 99), Ok(Arrival::New));
+    }
+
+    #[test]
+    fn refuses_a_flood_of_frames_that_need_no_window() {
+        let mut inbox = inbox();
+        let max = UNCONSUMED_FRAMES_MAX as u64;
+        for seq in 1..=max {
+            assert_eq!(inbox.accept(seq, 0), Ok(Arrival::New));
+        }
+        assert_eq!(inbox.accept(max + 1, 0), Err(InboxError::Flood { max: UNCONSUMED_FRAMES_MAX }));
+        inbox.consume(Time(0), 1);
+        assert_eq!(inbox.accept(max + 1, 0), Ok(Arrival::New));
     }
 }

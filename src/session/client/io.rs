@@ -28,7 +28,8 @@ pub enum Input {
     NetworkUp,
     /// The user: try now.
     Retry,
-    /// The user: give the old state up and start over, as this session.
+    /// The user: give the old state up and start over, as this session. Obeyed once the server is
+    /// not running or will not have us; nothing reopens a session that is closed.
     Restart(SessionId),
     /// The user: end the session.
     Close,

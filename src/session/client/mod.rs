@@ -15,6 +15,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -34,10 +35,10 @@ use crate::proto::{Bye, ByeReason, Channel, Frame, GoneReason, Hello, InstanceId
 
 /// One client's session.
 ///
-/// Call [`Client::start`] once, then in a loop: [`Client::handle_input`] or
-/// [`Client::handle_timeout`], then [`Client::poll_effect`] until `None`, then
+/// It wants to connect from the start. In a loop: [`Client::poll_effect`] until `None`, then
 /// [`Client::poll_transmit`] as long as the transport takes more, then sleep until
-/// [`Client::poll_timeout`] or the next input.
+/// [`Client::poll_timeout`] or the next input, then [`Client::handle_timeout`] or
+/// [`Client::handle_input`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Client {
     config: ClientConfig,
@@ -49,7 +50,7 @@ pub struct Client {
     state: State,
     /// Failed attempts of this outage.
     failures: u32,
-    /// Transports in a row that ended with a violation, without a stable time between them.
+    /// Transports that ended with a violation, without a stable time or a fresh start between them.
     violations: u32,
     backoff: Backoff,
     outbox: Outbox,
@@ -140,13 +141,14 @@ impl Client {
                 let missed = attached.heartbeat.missed();
                 match attached.heartbeat.beat(now) {
                     Beat::Quiet => {}
-                    Beat::Probe(nonce) => {
-                        attached.ping = Some(nonce);
-                        if attached.heartbeat.missed() > missed {
-                            self.announce(Cause::ProbeMissed);
-                        }
-                    }
-                    Beat::Lost => self.lose(now, Cause::Silence, None),
+                    Beat::Probe(nonce) => attached.ping = Some(nonce),
+                    Beat::Lost => return self.lose(now, Cause::Silence, None),
+                }
+                let missed_now = attached.heartbeat.missed();
+                match missed_now.cmp(&missed) {
+                    Ordering::Greater => self.announce(Cause::ProbeMissed),
+                    Ordering::Less => self.announce(Cause::Heard),
+                    Ordering::Equal => {}
                 }
             }
             State::ReconnectFailed { retry_at } => {
@@ -222,6 +224,11 @@ impl Client {
         !self.state.is_final() && !self.input_finished && self.outbox.has_room()
     }
 
+    /// Whether [`Input::Finish`] was given.
+    pub fn input_finished(&self) -> bool {
+        self.input_finished
+    }
+
     /// Whether everything that was sent was consumed by the hosted application.
     pub fn all_confirmed(&self) -> bool {
         self.outbox.is_empty()
@@ -253,39 +260,47 @@ impl Client {
     }
 
     fn on_send(&mut self, payload: Bytes) {
-        if payload.len() > PAYLOAD_BYTES_MAX {
-            self.effects.push_back(Effect::Rejected(Rejected::TooLarge));
+        if self.state.is_final() {
+            self.reject(Rejected::Final);
+        } else if payload.len() > PAYLOAD_BYTES_MAX {
+            self.reject(Rejected::TooLarge);
         } else if self.input_finished {
-            self.effects.push_back(Effect::Rejected(Rejected::Finished));
+            self.reject(Rejected::Finished);
         } else {
             self.on_push(Item::Data(Channel::Input, payload));
         }
     }
 
     fn on_finish(&mut self) {
-        // A second end is as good as the first.
-        if !self.input_finished {
+        if self.state.is_final() {
+            self.reject(Rejected::Final);
+        } else if !self.input_finished {
+            // A second end is as good as the first, and an end needs no room.
             self.input_finished = true;
-            if !self.state.is_final() {
-                self.outbox.push(Item::Fin(Channel::Input));
-            }
+            self.outbox.push(Item::Fin(Channel::Input));
         }
     }
 
     fn on_push(&mut self, item: Item) {
         if self.state.is_final() {
-            self.effects.push_back(Effect::Rejected(Rejected::Final));
+            self.reject(Rejected::Final);
         } else if !self.outbox.has_room() {
-            self.effects.push_back(Effect::Rejected(Rejected::Full));
+            self.reject(Rejected::Full);
         } else {
             self.outbox.push(item);
         }
     }
 
+    fn reject(&mut self, why: Rejected) {
+        self.effects.push_back(Effect::Rejected(why));
+    }
+
     fn on_close(&mut self) {
         match &self.state {
-            State::Connecting(_) | State::Reconnecting(_) => {
-                self.effects.push_back(Effect::Close(self.attempt, None));
+            State::Connecting(opening) | State::Reconnecting(opening) => {
+                // Behind a Hello that is accepted, the Bye ends the server, which nobody needs now.
+                let greeted = matches!(opening.phase, Phase::Answer { .. });
+                self.close_transport(greeted.then_some(ByeReason::Closed), String::new());
                 self.enter(State::Closed(Closed::ByUser), Cause::User);
             }
             State::Attached(_) => {
@@ -314,6 +329,7 @@ impl Client {
             }
             State::ReconnectFailed { .. } | State::ReconnectExhausted { .. } => {
                 self.failures = 0;
+                self.violations = 0;
                 self.backoff.reset();
                 // The attempt that starts here is the immediate one of its outage.
                 self.backoff.next_delay(&self.config.backoff);
@@ -333,13 +349,15 @@ impl Client {
 
     fn on_restart(&mut self, now: Time, session: SessionId) {
         match self.state {
-            State::ServerNotRunning(_) | State::Refused(_) | State::Closed(_) => {}
+            State::ServerNotRunning(_) | State::Refused(_) => {}
             // There is something to lose, and nothing that a restart would repair.
             State::Connecting(_)
             | State::Attached(_)
             | State::Reconnecting(_)
             | State::ReconnectFailed { .. }
             | State::ReconnectExhausted { .. } => return,
+            // Whoever left has left, and a program that ended has said its last word.
+            State::Closed(_) => return,
         }
         self.session = session;
         self.instance = None;
@@ -370,6 +388,12 @@ impl Client {
 
     /// Ends the transport, and plans the next attempt if one is left.
     fn lose(&mut self, now: Time, cause: Cause, bye: Option<(ByeReason, String)>) {
+        if let State::Connecting(opening) = &self.state
+            && !opening.started
+        {
+            // Nothing was started, so there is nothing to come back to.
+            return self.end_refused(Refused::Unreachable(cause.to_string()), cause);
+        }
         match bye {
             Some((reason, message)) => self.close_transport(Some(reason), message),
             None => self.close_transport(None, String::new()),

@@ -87,7 +87,7 @@ impl Client {
             Frame::Welcome(welcome) if answers => self.on_welcome(now, welcome),
             Frame::Refused(refusal) if answers => self.on_refusal(now, refusal),
             // A server that drops us before it answers may say why.
-            Frame::Bye(bye) => self.lose(now, Cause::Bye(bye.reason), None),
+            Frame::Bye(bye) => self.on_bye(now, bye),
             early => self.on_violation(now, format!("{} came before Welcome", early.name())),
         }
     }

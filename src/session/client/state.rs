@@ -79,15 +79,14 @@ impl Opening {
         earliest([phase, self.ended_until])
     }
 
-    /// Gives a deadline that passed during our own sleep a little more time.
+    /// Gives deadlines that passed during our own sleep a little more time.
     pub(super) fn extend(&mut self, now: Time, later: Time) {
-        match &mut self.phase {
-            Phase::Open { until: Some(until) } | Phase::Greet { until } | Phase::Answer { until } => {
-                if *until <= now {
-                    *until = later;
-                }
-            }
-            Phase::Open { until: None } => {}
+        let phase = match &mut self.phase {
+            Phase::Open { until } => until.as_mut(),
+            Phase::Greet { until } | Phase::Answer { until } => Some(until),
+        };
+        for until in phase.into_iter().chain(&mut self.ended_until).filter(|until| **until <= now) {
+            *until = later;
         }
     }
 }

@@ -1,1 +1,219 @@
+//! Tests of the client machine: the rules, one test each, and what the other tests share.
+//!
+//! What client and server do together is left to the tests of both over one link.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::proto::{ProgramExit, Seq, Welcome};
+use crate::session::BackoffConfig;
+
+const SESSION: SessionId = SessionId(10);
+const INSTANCE: InstanceId = InstanceId(1);
+
+fn at(millis: u64) -> Time {
+    Time::ZERO + Duration::from_millis(millis)
+}
+
+fn config() -> ClientConfig {
+    ClientConfig {
+        backoff: BackoffConfig { jitter: false, ..BackoffConfig::default() },
+        ..ClientConfig::default()
+    }
+}
+
+/// A client that has just been made and told to connect at time zero.
+fn connecting(config: ClientConfig) -> Client {
+    let mut client = Client::new(config, SESSION, 0, Time::ZERO);
+    drain(&mut client);
+    client
+}
+
+/// A client that was welcomed for the first time.
+fn connected(now: Time) -> Client {
+    let mut client = connecting(config());
+    attach(&mut client, now);
+    client
+}
+
+/// Takes the current attempt from its preamble to its Welcome.
+fn attach(client: &mut Client, now: Time) -> Vec<Effect> {
+    news(client, now, News::Preamble);
+    assert!(matches!(client.poll_transmit(), Some((_, Frame::Hello(_)))));
+    let welcome = welcome(client);
+    news(client, now, News::Frame(Frame::Welcome(welcome)))
+}
+
+/// What the server that was met first would say to the client now.
+fn welcome(client: &Client) -> Welcome {
+    Welcome {
+        protocol: 1,
+        instance: INSTANCE,
+        session: client.session(),
+        received: client.outbox().first() - 1,
+        start: client.inbox().received() + 1,
+        window: 1 << 20,
+    }
+}
+
+/// Hands in news of the current attempt and gives the effects.
+fn news(client: &mut Client, now: Time, news: News) -> Vec<Effect> {
+    let attempt = client.attempt();
+    input(client, now, Input::Transport(attempt, news))
+}
+
+fn input(client: &mut Client, now: Time, input: Input) -> Vec<Effect> {
+    client.handle_input(now, input);
+    drain(client)
+}
+
+fn timeout(client: &mut Client, now: Time) -> Vec<Effect> {
+    client.handle_timeout(now);
+    drain(client)
+}
+
+fn drain(client: &mut Client) -> Vec<Effect> {
+    std::iter::from_fn(|| client.poll_effect()).collect()
+}
+
+/// What it has to say, as long as the transport takes it.
+fn transmit(client: &mut Client) -> Vec<Frame> {
+    std::iter::from_fn(|| client.poll_transmit()).map(|(_, frame)| frame).collect()
+}
+
+fn exited(status: ProgramExit) -> News {
+    News::Exited(ProxyExit { status, verdict: None, last_words: String::new() })
+}
+
+fn bye(reason: ByeReason) -> News {
+    News::Frame(Frame::Bye(Bye { reason, message: "why".to_owned(), received: 0 }))
+}
+
+fn output(seq: Seq) -> News {
+    News::Frame(Frame::Data { channel: Channel::Output, seq, payload: Bytes::from_static(b"o") })
+}
+
+#[test]
+fn says_that_it_is_connected_again_when_traffic_answers_a_wake_up() {
+    let mut client = connected(at(0));
+    timeout(&mut client, at(5_000));
+    timeout(&mut client, at(10_000));
+    assert_eq!(client.status(), Status::HeartbeatMissed(1));
+    input(&mut client, at(11_000), Input::Wake);
+    news(&mut client, at(12_500), News::Heard);
+    let effects = timeout(&mut client, at(13_000));
+    assert_eq!(effects, [Effect::Status(Status::Connected, Cause::Heard)]);
+}
+
+#[test]
+fn asks_for_an_answer_now_and_then_even_if_the_server_never_falls_silent() {
+    // An editor that stalls acknowledges nothing: without a Ping the server would hear nothing.
+    let mut client = connected(at(0));
+    let mut pinged_at = Vec::new();
+    for second in 1..=60 {
+        news(&mut client, at(second * 1000), output(second));
+        while client.poll_timeout().is_some_and(|due| due <= at(second * 1000)) {
+            timeout(&mut client, at(second * 1000));
+        }
+        let pings = transmit(&mut client).into_iter().filter(|frame| matches!(frame, Frame::Ping(_)));
+        pinged_at.extend(pings.map(|_| second));
+        assert_eq!(client.status(), Status::Connected);
+    }
+    assert_eq!(pinged_at, [15, 30, 45, 60]);
+}
+
+#[test]
+fn nothing_reopens_a_session_that_the_user_closed() {
+    let mut client = connected(at(0));
+    input(&mut client, at(1), Input::Close);
+    let before = client.clone();
+    for late in [Input::Restart(SessionId(11)), Input::Retry, Input::Wake, Input::NetworkUp, Input::Close] {
+        assert_eq!(input(&mut client, at(2), late), []);
+        assert_eq!(client, before);
+    }
+}
+
+#[test]
+fn says_of_everything_that_comes_after_the_end_that_the_session_is_over() {
+    let mut client = connected(at(0));
+    input(&mut client, at(1), Input::Close);
+    let before = client.clone();
+    let large = Bytes::from(vec![0; PAYLOAD_BYTES_MAX + 1]);
+    for late in [Input::Finish, Input::Send(Bytes::new()), Input::Send(large), Input::Signal(2)] {
+        assert_eq!(input(&mut client, at(2), late), [Effect::Rejected(Rejected::Final)]);
+        assert_eq!(client, before);
+    }
+}
+
+#[test]
+fn a_goodbye_before_the_welcome_means_what_it_means_after_it() {
+    let greeted = || {
+        let mut client = connecting(ClientConfig { first: First::Takeover, ..config() });
+        news(&mut client, at(0), News::Preamble);
+        transmit(&mut client);
+        client
+    };
+    let mut client = greeted();
+    news(&mut client, at(1), bye(ByeReason::TakenOver));
+    assert_eq!(client.status(), Status::Refused(Refused::TakenOver), "it does not fight back");
+    let mut client = greeted();
+    let effects = news(&mut client, at(1), bye(ByeReason::ProtocolError));
+    let cause = Cause::Violation("why".to_owned());
+    assert_eq!(effects.last(), Some(&Effect::Status(Status::Reconnecting(1), cause)));
+}
+
+#[test]
+fn a_first_attach_whose_proxy_never_ran_is_not_retried_however_it_ended() {
+    let hurried = ClientConfig { first_open_timeout: Some(Duration::from_secs(5)), ..config() };
+    let is_unreachable =
+        |client: &Client| matches!(client.status(), Status::Refused(Refused::Unreachable(_)));
+
+    let mut killed = connecting(config());
+    news(&mut killed, at(1), exited(ProgramExit::Signal(15)));
+    assert!(is_unreachable(&killed));
+    let mut silent = connecting(config());
+    news(&mut silent, at(1), News::Ended);
+    timeout(&mut silent, at(1_001));
+    assert!(is_unreachable(&silent));
+    let mut slow = connecting(hurried.clone());
+    timeout(&mut slow, at(5_000));
+    assert!(is_unreachable(&slow));
+
+    let mut ran = connecting(hurried);
+    news(&mut ran, at(1), News::Started);
+    timeout(&mut ran, at(5_000));
+    assert_eq!(ran.status(), Status::Reconnecting(1), "it may have started a server");
+}
+
+#[test]
+fn an_exit_status_that_was_slept_through_is_waited_for_again() {
+    let mut client = connecting(config());
+    news(&mut client, at(1), News::Ended);
+    timeout(&mut client, at(60_000));
+    assert_eq!(client.status(), Status::Connecting);
+    news(&mut client, at(60_001), exited(ProgramExit::Code(91)));
+    assert_eq!(client.status(), Status::Refused(Refused::AlreadyRunning));
+}
+
+#[test]
+fn a_close_while_the_server_answers_still_tells_it() {
+    let mut client = connecting(config());
+    news(&mut client, at(0), News::Preamble);
+    assert_eq!(input(&mut client.clone(), at(1), Input::Close)[0], Effect::Close(1, None), "no Hello yet");
+    transmit(&mut client);
+    let effects = input(&mut client, at(1), Input::Close);
+    assert!(matches!(effects[0], Effect::Close(1, Some(Bye { reason: ByeReason::Closed, .. }))));
+}
+
+#[test]
+fn starts_over_with_a_full_budget_of_broken_protocols_too() {
+    let mut client = connected(at(0));
+    news(&mut client, at(1), News::Garbled("once".to_owned()));
+    news(&mut client, at(2), News::Garbled("twice".to_owned()));
+    assert_eq!(client.status(), Status::ReconnectFailed(1));
+    input(&mut client, at(3), Input::Retry);
+    news(&mut client, at(4), News::Garbled("once again".to_owned()));
+    assert_eq!(client.status(), Status::ReconnectFailed(1));
+}

@@ -98,7 +98,7 @@ pub enum Effect {
     Clean,
     /// Start a server.
     Spawn,
-    /// End the server that was started and is not ready; it is our own child.
+    /// End the server that was started and is not ready, if one was; it is our own child.
     AbandonSpawned,
     /// Connect to the server's two sockets.
     Attach,

@@ -59,8 +59,9 @@ enum State {
     Stop { holder: Holder, killed: bool, until: Time, look: Look },
     /// Start: waiting for the spawned server to be ready.
     Spawn { until: Time },
-    /// Reconnect: looking for the server that lives.
-    Seek { attach_until: Time, starter_until: Time, look: Look },
+    /// Reconnect: looking for the server that lives. The time to attach starts when there is
+    /// something to attach to.
+    Seek { attach_until: Option<Time>, starter_until: Time, look: Look },
     /// Connecting to the server's sockets; a reconnect may go back and look again.
     Attach { attach_until: Time, starter_until: Time },
     /// Carrying bytes.
@@ -93,9 +94,8 @@ impl Launch {
         let (state, effect) = match mode {
             Mode::Start(_) => (State::WaitStarter { until: now + config.starter_wait }, Effect::TakeStarter),
             Mode::Reconnect(_) => {
-                let attach_until = now + config.attach_timeout;
                 let starter_until = now + config.starter_wait;
-                (State::Seek { attach_until, starter_until, look: Look::UnderWay }, Effect::Look)
+                (State::Seek { attach_until: None, starter_until, look: Look::UnderWay }, Effect::Look)
             }
         };
         Launch { config, mode, state, effects: VecDeque::from([effect]) }
@@ -111,7 +111,7 @@ impl Launch {
                 self.effects.push_back(Effect::Look);
             }
             (State::Survey, Input::Saw(view)) => self.on_survey(now, view),
-            (State::Stop { holder, killed, until, .. }, Input::Saw(view)) => {
+            (State::Stop { holder, killed, until, look: Look::UnderWay }, Input::Saw(view)) => {
                 self.on_stopping(now, view, holder, killed, until);
             }
             (State::Spawn { .. }, Input::Ready) => {
@@ -121,7 +121,7 @@ impl Launch {
             (State::Spawn { .. }, Input::NotReady(why)) => {
                 self.exit(EXIT_NOT_STARTED, None, format!("the server could not be started: {why}"));
             }
-            (State::Seek { attach_until, starter_until, .. }, Input::Saw(view)) => {
+            (State::Seek { attach_until, starter_until, look: Look::UnderWay }, Input::Saw(view)) => {
                 self.on_seek(now, view, attach_until, starter_until);
             }
             (State::Attach { .. }, Input::Attached) => {
@@ -134,7 +134,7 @@ impl Launch {
                 } else {
                     // It is on its way up or down; the lock will tell which.
                     let look = Look::At(now + self.config.look_interval);
-                    self.state = State::Seek { attach_until, starter_until, look };
+                    self.state = State::Seek { attach_until: Some(attach_until), starter_until, look };
                 }
             }
             (State::Relay, Input::Ended(Side::Client)) => {
@@ -144,7 +144,9 @@ impl Launch {
                 self.state = State::Judge { until: now + self.config.release_wait, look: Look::UnderWay };
                 self.effects.push_back(Effect::Look);
             }
-            (State::Judge { until, .. }, Input::Saw(view)) => self.on_judge(now, view, until),
+            (State::Judge { until, look: Look::UnderWay }, Input::Saw(view)) => {
+                self.on_judge(now, view, until)
+            }
             (
                 State::WaitStarter { .. }
                 | State::Survey
@@ -155,9 +157,15 @@ impl Launch {
                 | State::Relay
                 | State::Judge { .. },
                 Input::Failed(why),
-            ) => self.exit(self.failure_code(), None, why),
-            // Answers to questions that were given up.
+            ) => self.on_failed(why),
+            // Answers to questions that were given up, or not asked yet.
             (
+                State::Stop { look: Look::At(_), .. }
+                | State::Seek { look: Look::At(_), .. }
+                | State::Judge { look: Look::At(_), .. },
+                Input::Saw(_),
+            )
+            | (
                 State::WaitStarter { .. },
                 Input::Saw(_)
                 | Input::Ready
@@ -283,9 +291,13 @@ impl Launch {
         let look = Look::At(now + self.config.look_interval);
         match view.lock {
             Lock::Free => self.spawn(now),
+            // Started by hand, past the lock of the starters: it was never asked to end.
+            Lock::Held(another) if another != holder => {
+                let why = "another server took the place of the one that was stopped".to_owned();
+                self.exit(EXIT_NOT_STARTED, None, why);
+            }
             Lock::Held(_) if now < until => self.state = State::Stop { holder, killed, until, look },
-            // The signal goes to whoever holds the lock now: the host proves it anew.
-            Lock::Held(holder) if !killed => {
+            Lock::Held(_) if !killed => {
                 self.effects.push_back(Effect::Signal(holder, StopSignal::Kill));
                 let until = now + self.config.kill_wait;
                 self.state = State::Stop { holder, killed: true, until, look };
@@ -297,18 +309,15 @@ impl Launch {
         }
     }
 
-    fn on_seek(&mut self, now: Time, view: View, attach_until: Time, starter_until: Time) {
+    fn on_seek(&mut self, now: Time, view: View, attach_until: Option<Time>, starter_until: Time) {
         let look = Look::At(now + self.config.look_interval);
         match view.lock {
             Lock::Held(_) => {
-                // The time to attach starts when there is something to attach to.
-                let attach_until = attach_until.max(now + self.config.look_interval);
-                self.attach(attach_until, starter_until);
+                self.attach(attach_until.unwrap_or(now + self.config.attach_timeout), starter_until);
             }
             Lock::Free if view.starter_busy && now < starter_until => {
                 // A first attach may have been cut in the middle: its server is about to take the lock.
-                let attach_until = now + self.config.attach_timeout;
-                self.state = State::Seek { attach_until, starter_until, look };
+                self.state = State::Seek { attach_until: None, starter_until, look };
             }
             Lock::Free if view.starter_busy => {
                 let why = "another proxy is starting a server and does not come to an end".to_owned();
@@ -327,6 +336,15 @@ impl Launch {
             }
             Lock::Held(_) => self.exit(EXIT_LOST, None, "the server has ended this attachment".to_owned()),
         }
+    }
+
+    /// What was asked for and not begun would come too late; what was begun is ended.
+    fn on_failed(&mut self, why: String) {
+        self.effects.clear();
+        if let State::Spawn { .. } = self.state {
+            self.effects.push_back(Effect::AbandonSpawned);
+        }
+        self.exit(self.failure_code(), None, why);
     }
 
     fn spawn(&mut self, now: Time) {
@@ -351,9 +369,9 @@ impl Launch {
 
     fn failure_code(&self) -> i32 {
         match (self.state, self.mode) {
-            (State::Relay | State::Judge { .. } | State::Attach { .. }, _) | (_, Mode::Reconnect(_)) => {
-                EXIT_LOST
-            }
+            // A start that seeks has a server that became ready: it is not judged.
+            (State::Seek { .. } | State::Attach { .. } | State::Relay | State::Judge { .. }, _)
+            | (_, Mode::Reconnect(_)) => EXIT_LOST,
             (_, Mode::Start(_)) => EXIT_NOT_STARTED,
         }
     }

@@ -108,8 +108,8 @@ impl Server {
             self.effects.push_back(Effect::Close(late.transport, None));
         }
         match &self.state {
-            State::Unmet { until } if now >= *until => self.end(GoneReason::Unmet),
-            State::Detached { until } if now >= *until => self.end(GoneReason::Idle),
+            State::Unmet { until } if now >= *until => self.end_unless_exited(GoneReason::Unmet),
+            State::Detached { until } if now >= *until => self.end_unless_exited(GoneReason::Idle),
             State::Attached(link) if now >= link.silent_at => self.drop_link(now, None, Cause::Silence),
             State::Unmet { .. } | State::Detached { .. } | State::Attached(_) | State::Ended(_) => {}
         }
@@ -272,25 +272,27 @@ impl Server {
             let message = "the server that the session belongs to is gone; another runs in its place";
             return refuse(RefusalReason::OtherInstance, message.to_owned());
         }
-        // Where the client wants to go on: a newcomer starts with the oldest that is kept.
-        let received = match self.owner {
+        // A newcomer never had a Welcome, maybe because the first one was cut on its way.
+        let is_newcomer = hello.instance.is_none() && hello.received == 0;
+        match self.owner {
             Some(owner) if owner.session == hello.session => {
                 if hello.attempt <= owner.attempt {
                     let message = format!("attempt {} was accepted before", owner.attempt);
                     return refuse(RefusalReason::StaleAttempt, message);
                 }
-                hello.received
             }
             Some(_) if !hello.takeover => {
                 let message = "the server belongs to another session; a takeover would displace it";
                 return refuse(RefusalReason::Busy, message.to_owned());
             }
-            Some(_) | None if hello.instance.is_some() || hello.received > 0 => {
+            Some(_) | None if !is_newcomer => {
                 let message = "the server does not know this session's past";
                 return refuse(RefusalReason::Gap, message.to_owned());
             }
-            Some(_) | None => self.outbox.first() - 1,
-        };
+            Some(_) | None => {}
+        }
+        // Where the client wants to go on: a newcomer starts with the oldest that is kept.
+        let received = if is_newcomer { self.outbox.first() - 1 } else { hello.received };
         match self.outbox.resume_after(received, hello.window) {
             Ok(()) => Ok(()),
             Err(gap) => refuse(RefusalReason::Gap, gap.to_string()),
@@ -309,13 +311,14 @@ impl Server {
         }
         self.owner = Some(Owner { session: hello.session, attempt: hello.attempt });
         self.inbox.resume();
+        let window = if same { self.inbox.window() } else { self.inbox.hand_over() };
         let welcome = Welcome {
             protocol: hello.protocol.1.min(PROTOCOL_VERSION),
             instance: self.instance,
             session: hello.session,
             received: self.inbox.received(),
             start: self.outbox.next_seq(),
-            window: self.inbox.window(),
+            window,
         };
         let silent_at = now + self.config.silence_max;
         let link = Link { transport, silent_at, welcome: Some(welcome), pong: None };
@@ -417,6 +420,11 @@ impl Server {
         if let Some(exit) = self.exit.filter(|_| self.outbox.is_empty()) {
             self.end(GoneReason::Exited(exit));
         }
+    }
+
+    /// Nobody came to hear how the program ended: that says more than that nobody came.
+    fn end_unless_exited(&mut self, reason: GoneReason) {
+        self.end(self.exit.map_or(reason, GoneReason::Exited));
     }
 
     fn drop_link(&mut self, now: Time, bye: Option<Frame>, cause: Cause) {

@@ -1,0 +1,160 @@
+//! The client's driver: carries out what the client machine asks for, on real processes.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::route::Target;
+use super::transport::Transport;
+use super::{Delivery, Shared};
+use crate::io::alarm::Alarm;
+use crate::io::link::LinkNews;
+use crate::session::Time;
+use crate::session::client::{Attempt, Effect, Input, Launch, News};
+
+/// Runs a session. Poll it on any executor, beside the [`Client`](super::Client); it is ready
+/// when that was dropped and everything that belonged to the session was cleaned up.
+#[must_use = "the session does nothing unless its driver is polled"]
+pub struct Driver {
+    shared: Arc<Shared>,
+    target: Target,
+    transport: Option<Transport>,
+    closing: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    alarm: Alarm,
+}
+
+impl Driver {
+    pub(super) fn new(shared: Arc<Shared>, target: Target) -> Self {
+        Driver { shared, target, transport: None, closing: Vec::new(), alarm: Alarm::default() }
+    }
+
+    /// Hands in what has come; true if there may be more at once.
+    fn drive_reads(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
+        let Some(transport) = &mut self.transport else {
+            return false;
+        };
+        let (attempt, shared) = (transport.attempt, &self.shared);
+        let tell = |news| shared.port.lock().machine.handle_input(now, Input::Transport(attempt, news));
+        let more = transport.link.poll_news(cx, |news| {
+            tell(match news {
+                LinkNews::Heard => News::Heard,
+                LinkNews::Preamble => News::Preamble,
+                LinkNews::Frame(frame) => News::Frame(frame),
+                LinkNews::Garbled(what) => News::Garbled(what),
+                LinkNews::Ended => News::Ended,
+            });
+        });
+        if more {
+            return true;
+        }
+        // The process's end counts after everything that it wrote.
+        match transport.poll_process(cx) {
+            Some(News::Exited(mut exit)) => {
+                if exit.last_words.is_empty() {
+                    exit.last_words = transport.link.noise();
+                }
+                tell(News::Exited(exit));
+                true
+            }
+            Some(news) => {
+                tell(news);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn drive_alarm(&mut self, now: Time, cx: &mut Context<'_>) {
+        let mut inner = self.shared.port.lock();
+        if self.alarm.poll_due(now, inner.machine.poll_timeout(), cx) {
+            inner.machine.handle_timeout(now);
+        }
+    }
+
+    fn drive_effects(&mut self, now: Time) -> bool {
+        let mut any = false;
+        loop {
+            let mut inner = self.shared.port.lock();
+            let Some(effect) = inner.machine.poll_effect() else {
+                inner.wake_waiters();
+                return any;
+            };
+            any = true;
+            match effect {
+                Effect::Deliver(channel, payload) => inner.deliveries.push_back(Delivery::Data(channel, payload)),
+                Effect::Finished(channel) => inner.deliveries.push_back(Delivery::Finished(channel)),
+                Effect::Open(attempt, launch) => {
+                    let instance = inner.machine.instance();
+                    let command = self.target.command(launch, instance);
+                    drop(inner);
+                    self.open(now, attempt, launch, command);
+                }
+                Effect::Close(attempt, bye) => {
+                    drop(inner);
+                    if let Some(transport) = self.transport.take_if(|transport| transport.attempt == attempt) {
+                        self.closing.push(Box::pin(transport.close(bye)));
+                    }
+                }
+                Effect::Status(status, cause) => {
+                    let attempt = inner.machine.attempt();
+                    log::info!("{status} #{attempt}: {cause}");
+                    inner.machine.note(status, cause);
+                }
+                Effect::Ignored(attempt) => log::debug!("news of attempt {attempt}, which is over, changed nothing"),
+                Effect::Rejected(rejected) => log::warn!("not sent: {rejected}"),
+            }
+        }
+    }
+
+    fn open(&mut self, now: Time, attempt: Attempt, launch: Launch, command: std::process::Command) {
+        log::debug!("attempt {attempt} ({launch:?}): {command:?}");
+        match Transport::open(attempt, command) {
+            Ok(transport) => self.transport = Some(transport),
+            Err(why) => {
+                let news = Input::Transport(attempt, News::NotOpened(why));
+                self.shared.port.lock().machine.handle_input(now, news);
+            }
+        }
+    }
+
+    /// Writes what the machine has; true if there may be more at once.
+    fn drive_writes(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(transport) = &mut self.transport else {
+            return false;
+        };
+        let shared = &self.shared;
+        transport.link.poll_write(cx, || {
+            let mut inner = shared.port.lock();
+            inner.machine.poll_transmit().map(|(_, frame)| frame)
+        })
+    }
+}
+
+// Nothing in it is pinned in place.
+impl Unpin for Driver {}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // Before the work: whoever acts on the machine meanwhile wakes us for another round.
+        self.shared.port.lock().park_driver(cx);
+        loop {
+            let now = self.shared.port.now();
+            if self.shared.port.lock().is_abandoned() {
+                self.shared.port.lock().machine.handle_input(now, Input::Close);
+            }
+            let mut busy = self.drive_reads(now, cx);
+            self.drive_alarm(now, cx);
+            busy |= self.drive_effects(now);
+            busy |= self.drive_writes(cx);
+            self.closing.retain_mut(|closing| closing.as_mut().poll(cx).is_pending());
+            if !busy {
+                break;
+            }
+        }
+        let over = self.shared.port.lock().is_abandoned() && self.transport.is_none() && self.closing.is_empty();
+        if over { Poll::Ready(()) } else { Poll::Pending }
+    }
+}

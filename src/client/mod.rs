@@ -1,0 +1,243 @@
+//! Floor 3, the client's side: what editors link.
+//!
+//! ```text
+//! route       the way to a server
+//! transport   one attempt's process
+//! driver      carries out what the client machine asks for
+//! ```
+//!
+//! [`Client::connect`] gives a handle and a driver. The driver is a future for any executor; the
+//! handle sends, receives, and watches the state.
+
+mod driver;
+mod route;
+mod transport;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+pub use driver::Driver;
+pub use route::{Route, Target};
+
+use crate::io::clock::Clock;
+use crate::io::port::{Machine, Port};
+use crate::io::random;
+use crate::proto::limits::PAYLOAD_BYTES_MAX;
+use crate::proto::{Channel, InstanceId, SessionId};
+use crate::session::client as machine;
+pub use crate::session::client::{Cause, Closed, Outside, Refused, Rejected, Status};
+use crate::session::{ClientConfig, Time};
+
+/// What comes from the hosted application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The next of a channel: [`Channel::Output`] or [`Channel::Errors`].
+    Data(Channel, Bytes),
+    /// Nothing more will come on that channel.
+    Finished(Channel),
+}
+
+/// An editor's end of a session. Clones are handles of the same session; dropping the last one
+/// closes it, as [`Client::close`] does.
+#[derive(Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+/// A state, and why it was entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// How many changes there were before: a watcher that was slow sees what it missed.
+    pub number: u64,
+    /// The state.
+    pub status: Status,
+    /// Why.
+    pub cause: Cause,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    port: Port<Noted, Delivery>,
+}
+
+/// A client machine, and the last change that was told of it.
+#[derive(Debug)]
+struct Noted {
+    machine: machine::Client,
+    change: Change,
+}
+
+impl Client {
+    /// Starts a session with the server of `target`. Nothing happens until the driver is polled.
+    pub fn connect(target: Target, config: ClientConfig) -> (Client, Driver) {
+        let clock = Clock::new();
+        let seed = u64::from_le_bytes(random::bytes());
+        let machine = machine::Client::new(config, SessionId(random::id()), seed, clock.now());
+        let change = Change { number: 0, status: machine.status(), cause: Cause::User };
+        let port = Port::new(Noted { machine, change }, clock);
+        let shared = Arc::new(Shared { port });
+        (Client { shared: Arc::clone(&shared) }, Driver::new(shared, target))
+    }
+
+    /// Sends a message; waits while as many bytes as may be are on their way, which is how a
+    /// session without a link holds its producer back. What was taken is delivered once and in
+    /// order for as long as the server's instance lives.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected::Final`] if the session is over, [`Rejected::Finished`] after [`Client::finish`],
+    /// [`Rejected::TooLarge`] for a message over [`PAYLOAD_BYTES_MAX`].
+    pub async fn send(&self, message: impl Into<Bytes>) -> Result<(), Rejected> {
+        let message = message.into();
+        if message.len() > PAYLOAD_BYTES_MAX {
+            return Err(Rejected::TooLarge);
+        }
+        if self.shared.port.lock().machine.input_finished() {
+            return Err(Rejected::Finished);
+        }
+        let send = |client: &mut Noted, now| client.machine.handle_input(now, machine::Input::Send(message));
+        if self.shared.port.send(send).await { Ok(()) } else { Err(Rejected::Final) }
+    }
+
+    /// Sends a signal to the hosted program, by its number, in order with the messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected::Final`] if the session is over.
+    pub async fn signal(&self, number: u8) -> Result<(), Rejected> {
+        let send = |client: &mut Noted, now| client.machine.handle_input(now, machine::Input::Signal(number));
+        if self.shared.port.send(send).await { Ok(()) } else { Err(Rejected::Final) }
+    }
+
+    /// Says that no more messages will come: the hosted program sees the end of its input.
+    pub fn finish(&self) {
+        self.input(machine::Input::Finish);
+    }
+
+    /// The next delivery, in order; `None` once the session is over and everything was taken.
+    pub async fn receive(&self) -> Option<Delivery> {
+        self.shared.port.receive().await
+    }
+
+    /// The next delivery if one is there.
+    pub fn try_receive(&self) -> Option<Delivery> {
+        self.shared.port.try_receive()
+    }
+
+    /// Waits until everything that was sent was taken by the hosted application.
+    ///
+    /// # Errors
+    ///
+    /// The state in which the session ended before that: what was not confirmed may be lost.
+    pub async fn flush(&self) -> Result<(), Status> {
+        let done = |client: &Noted| {
+            let status = client.machine.status();
+            match client.machine.all_confirmed() {
+                true => Some(Ok(())),
+                false => status.is_final().then_some(Err(status)),
+            }
+        };
+        self.shared.port.wait(|inner| done(&inner.machine)).await
+    }
+
+    /// The state.
+    pub fn status(&self) -> Status {
+        self.shared.port.lock().machine.machine.status()
+    }
+
+    /// The last change of the state.
+    pub fn last_change(&self) -> Change {
+        self.shared.port.lock().machine.change.clone()
+    }
+
+    /// Waits for the change after the one that is known.
+    pub async fn changed(&self, known: &Change) -> Change {
+        let newer = |client: &Noted| (client.change.number > known.number).then(|| client.change.clone());
+        self.shared.port.wait(|inner| newer(&inner.machine)).await
+    }
+
+    /// The server instance that the session met first, if it has met one.
+    pub fn instance(&self) -> Option<InstanceId> {
+        self.shared.port.lock().machine.machine.instance()
+    }
+
+    /// The user wants it tried now.
+    pub fn retry(&self) {
+        self.input(machine::Input::Retry);
+    }
+
+    /// The machine woke up. A suspension is noticed without being told, a little later.
+    pub fn wake(&self) {
+        self.input(machine::Input::Wake);
+    }
+
+    /// A network came up or changed.
+    pub fn network_up(&self) {
+        self.input(machine::Input::NetworkUp);
+    }
+
+    /// Gives the old state up and starts over with a fresh server: only the user may wish this,
+    /// and only once the session is over.
+    pub fn restart(&self) {
+        self.input(machine::Input::Restart(SessionId(random::id())));
+    }
+
+    /// Ends the session: the server ends the hosted program and itself, if it can be told. What
+    /// was not confirmed by [`Client::flush`] may be lost.
+    pub fn close(&self) {
+        self.input(machine::Input::Close);
+    }
+
+    fn input(&self, input: machine::Input) {
+        self.shared.port.apply(|client, now| client.machine.handle_input(now, input));
+    }
+}
+
+impl Clone for Client {
+    fn clone(&self) -> Self {
+        self.shared.port.add_handle();
+        Client { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.shared.port.drop_handle();
+    }
+}
+
+impl Noted {
+    fn note(&mut self, status: Status, cause: Cause) {
+        self.change = Change { number: self.change.number + 1, status, cause };
+    }
+}
+
+impl std::ops::Deref for Noted {
+    type Target = machine::Client;
+
+    fn deref(&self) -> &machine::Client {
+        &self.machine
+    }
+}
+
+impl std::ops::DerefMut for Noted {
+    fn deref_mut(&mut self) -> &mut machine::Client {
+        &mut self.machine
+    }
+}
+
+impl Machine for Noted {
+    fn has_room(&self) -> bool {
+        self.machine.has_room()
+    }
+
+    fn is_over(&self) -> bool {
+        // What was not handed out yet may still be delivered.
+        self.machine.status().is_final() && !self.machine.has_effects()
+    }
+
+    fn consumed(&mut self, now: Time) -> bool {
+        self.machine.consume(now, 1)
+    }
+}

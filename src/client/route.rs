@@ -1,0 +1,185 @@
+//! The way to a server: which command starts a proxy and carries its bytes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::proto::InstanceId;
+use crate::session::client::Launch;
+
+/// How the proxy is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// On this machine.
+    Local,
+    /// Over the system's ssh, with the user's configuration.
+    Ssh {
+        /// The host, as `ssh` takes it.
+        host: String,
+        /// Arguments for `ssh` before the host.
+        arguments: Vec<OsString>,
+    },
+    /// Through any command that gives a byte pipe to another command: `docker exec -i web`.
+    Via(Vec<OsString>),
+}
+
+/// What is asked of the proxy, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// How the proxy is reached.
+    pub route: Route,
+    /// The server program there, and what comes before its subcommand.
+    pub server: Vec<OsString>,
+    /// The identifier that the server runs under.
+    pub identifier: String,
+    /// The directory of the identifier is of no use to anybody after a proper end.
+    pub ephemeral: bool,
+    /// Life of the server without a client; its own default if not given.
+    pub idle_lifetime: Option<Duration>,
+    /// The program to host, with its arguments; empty for a server that is its own application.
+    pub command: Vec<OsString>,
+    /// Keep the terminal's interrupt from the transport: the client handles it.
+    pub shield_from_interrupts: bool,
+}
+
+impl Target {
+    /// A target with the defaults of a program that links this library.
+    pub fn new(route: Route, server: impl Into<PathBuf>, identifier: impl Into<String>) -> Self {
+        Target {
+            route,
+            server: vec![server.into().into_os_string()],
+            identifier: identifier.into(),
+            ephemeral: false,
+            idle_lifetime: None,
+            command: Vec::new(),
+            shield_from_interrupts: false,
+        }
+    }
+
+    /// What an error should call the way there.
+    pub fn name(&self) -> String {
+        match &self.route {
+            Route::Local => "this machine".to_owned(),
+            Route::Ssh { host, .. } => host.clone(),
+            Route::Via(words) => {
+                words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+
+    /// The command of one attempt.
+    pub(super) fn command(&self, launch: Launch, instance: Option<InstanceId>) -> Command {
+        let proxy = self.proxy_words(launch, instance);
+        let words: Vec<OsString> = match &self.route {
+            Route::Local => proxy,
+            Route::Ssh { host, arguments } => {
+                let mut words: Vec<OsString> = vec!["ssh".into()];
+                words.extend(arguments.iter().cloned());
+                // No terminal and no escape character: the bytes are not for a shell.
+                words.extend(["-T", "-e", "none", "--"].map(OsString::from));
+                words.push(host.into());
+                // The remote shell splits what it gets into words again.
+                words.push(quoted(&proxy));
+                words
+            }
+            Route::Via(via) => via.iter().cloned().chain(proxy).collect(),
+        };
+        if self.shield_from_interrupts {
+            // An ignored signal stays ignored over an exec, and ssh respects it.
+            let mut command = Command::new("sh");
+            command.args(["-c", "trap '' INT QUIT; exec \"$@\"", "sh"]).args(words);
+            return command;
+        }
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        command
+    }
+
+    fn proxy_words(&self, launch: Launch, instance: Option<InstanceId>) -> Vec<OsString> {
+        let mut words = self.server.clone();
+        words.extend(["proxy", "--identifier", &self.identifier].map(OsString::from));
+        match launch {
+            Launch::Start => words.extend(["--if-running", "refuse"].map(OsString::from)),
+            Launch::Replace => words.extend(["--if-running", "replace"].map(OsString::from)),
+            Launch::Reattach => {
+                words.push("--reconnect".into());
+                if let Some(instance) = instance {
+                    words.extend(["--instance".into(), OsString::from(instance.to_string())]);
+                }
+                // It starts nothing, so it need not know what would be started.
+                return words;
+            }
+        }
+        if self.ephemeral {
+            words.push("--ephemeral".into());
+        }
+        if let Some(lifetime) = self.idle_lifetime {
+            words.extend(["--idle-lifetime".into(), OsString::from(format!("{}ms", lifetime.as_millis()))]);
+        }
+        if !self.command.is_empty() {
+            words.push("--".into());
+            words.extend(self.command.iter().cloned());
+        }
+        words
+    }
+}
+
+/// One string that a POSIX shell splits into these words.
+fn quoted(words: &[OsString]) -> OsString {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let mut line = Vec::new();
+    for word in words {
+        if !line.is_empty() {
+            line.push(b' ');
+        }
+        match shlex::bytes::try_quote(word.as_bytes()) {
+            Ok(word) => line.extend_from_slice(&word),
+            // Arguments of processes hold no NUL, so this is never reached.
+            Err(_) => line.extend_from_slice(b"''"),
+        }
+    }
+    OsString::from_vec(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(command: &Command) -> Vec<String> {
+        std::iter::once(command.get_program())
+            .chain(command.get_args())
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    fn target(route: Route) -> Target {
+        let mut target = Target::new(route, "reattach-server", "work");
+        target.command = vec!["rust-analyzer".into(), "--log it's".into()];
+        target
+    }
+
+    #[test]
+    fn only_a_start_carries_the_program() {
+        let target = target(Route::Local);
+        let start = words(&target.command(Launch::Start, None));
+        assert_eq!(
+            start.join(" "),
+            "reattach-server proxy --identifier work --if-running refuse -- rust-analyzer --log it's"
+        );
+        let again = words(&target.command(Launch::Reattach, Some(InstanceId(7))));
+        assert_eq!(
+            again.join(" "),
+            "reattach-server proxy --identifier work --reconnect --instance 00000000000000000000000000000007"
+        );
+    }
+
+    #[test]
+    fn a_remote_shell_gets_its_words_back() {
+        let target = target(Route::Ssh { host: "devbox".to_owned(), arguments: vec!["-p".into(), "22".into()] });
+        let words = words(&target.command(Launch::Replace, None));
+        assert_eq!(words[..8], ["ssh", "-p", "22", "-T", "-e", "none", "--", "devbox"]);
+        let remote = shlex::split(&words[8]).unwrap();
+        assert_eq!(remote.last().unwrap(), "--log it's");
+    }
+}

@@ -1,0 +1,207 @@
+//! One attempt's process: its bytes, its word on standard error, and its end.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::process::{Child, Command, Stdio};
+use std::task::{Context, Poll};
+
+use rustix::process::{Pid, Signal};
+use smol::channel::{Receiver, Sender, bounded};
+use smol::future::or;
+use smol::{Async, Timer};
+
+use crate::io::child::{Waiting, ended, program_exit, signal};
+use crate::io::framed::{FrameReader, FrameWriter};
+use crate::io::link::Link;
+use crate::io::stdio::{Source, widen};
+use crate::proto::limits::{FAREWELL_TIMEOUT, LAST_WORDS_WAIT, LINE_BYTES_MAX, TRANSPORT_GRACE};
+use crate::proto::{Bye, Frame, Notice, Verdict};
+use crate::session::client::{Attempt, News, ProxyExit};
+
+/// An open transport.
+pub(super) struct Transport {
+    pub(super) attempt: Attempt,
+    pub(super) link: Link,
+    process: Leash,
+    notices: Receiver<Notice>,
+    watch: Pin<Box<dyn Future<Output = Said> + Send>>,
+    said: Option<Said>,
+}
+
+/// The process of a transport: whatever happens to the driver, it does not stay behind.
+struct Leash(Child);
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            signal(&self.0, Signal::KILL);
+            let _ = self.0.wait();
+        }
+    }
+}
+
+/// What a proxy, or ssh, said on standard error until its process ended.
+#[derive(Default)]
+struct Said {
+    verdict: Option<Verdict>,
+    last_words: String,
+}
+
+impl Transport {
+    /// Starts the command of an attempt.
+    pub(super) fn open(attempt: Attempt, mut command: Command) -> Result<Self, String> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let fail = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => format!("the command {name} was not found"),
+            _ => format!("the command {name} cannot be started: {error}"),
+        };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = Leash(command.spawn().map_err(fail)?);
+        let child = &mut process.0;
+        let input = OwnedFd::from(child.stdin.take().expect("it was piped"));
+        let output = OwnedFd::from(child.stdout.take().expect("it was piped"));
+        let errors = OwnedFd::from(child.stderr.take().expect("it was piped"));
+        widen(&input);
+        widen(&output);
+        let reader = FrameReader::after_preamble(Async::new(output).map_err(fail)?);
+        let writer = FrameWriter::new(Async::new(input).map_err(fail)?);
+        let (told, notices) = bounded(1);
+        let watch = watch(Pid::from_child(child), Source::new(errors).map_err(fail)?, told);
+        let link = Link::new(reader, writer);
+        Ok(Transport { attempt, link, process, notices, watch: Box::pin(watch), said: None })
+    }
+
+    /// News of the process, told after all that came before it on its output.
+    pub(super) fn poll_process(&mut self, cx: &mut Context<'_>) -> Option<News> {
+        if self.said.is_none() {
+            if let Poll::Ready(said) = self.watch.as_mut().poll(cx) {
+                self.said = Some(said);
+            }
+        }
+        if let Ok(Notice::Started) = self.notices.try_recv() {
+            return Some(News::Started);
+        }
+        let said = self.said.take()?;
+        // It has ended, so this does not wait.
+        let status = self.process.0.wait().map_or(crate::proto::ProgramExit::Code(255), program_exit);
+        self.watch = Box::pin(std::future::pending());
+        Some(News::Exited(ProxyExit { status, verdict: said.verdict, last_words: said.last_words }))
+    }
+
+    /// Ends the transport: with a last frame if there is one and it gets through, in any case soon.
+    pub(super) async fn close(mut self, bye: Option<Bye>) {
+        let graceful = bye.is_some();
+        if let Some(bye) = bye {
+            or(self.link.finish(&Frame::Bye(bye)), async {
+                Timer::after(FAREWELL_TIMEOUT).await;
+            })
+            .await;
+        }
+        let Transport { link, mut process, .. } = self;
+        drop(link);
+        let pid = Pid::from_child(&process.0);
+        // Already reaped, if its end was told before.
+        if matches!(process.0.try_wait(), Ok(Some(_)) | Err(_)) {
+            return;
+        }
+        let has_ended = async |grace| {
+            or(async { ended(pid, Waiting::best()).await.is_ok() }, async {
+                Timer::after(grace).await;
+                false
+            })
+            .await
+        };
+        if !(graceful && has_ended(FAREWELL_TIMEOUT).await) {
+            signal(&process.0, Signal::TERM);
+            if !has_ended(TRANSPORT_GRACE).await {
+                signal(&process.0, Signal::KILL);
+                let _ = ended(pid, Waiting::best()).await;
+            }
+        }
+        let _ = process.0.wait();
+    }
+}
+
+/// Reads standard error until the process has ended, and what it said last.
+async fn watch(pid: Pid, mut errors: Source, notices: Sender<Notice>) -> Said {
+    let mut said = Said::default();
+    let mut lines = Lines::default();
+    let ended_first = or(
+        async {
+            while let Ok(bytes) = errors.read().await {
+                if bytes.is_empty() {
+                    break;
+                }
+                lines.push(&bytes, |line| said.take(line, &notices));
+            }
+            false
+        },
+        async {
+            let _ = ended(pid, Waiting::best()).await;
+            true
+        },
+    )
+    .await;
+    if ended_first {
+        // What it wrote is in the pipe; a process that it left behind may hold that open for ever.
+        let rest = async {
+            while let Ok(bytes) = errors.read().await {
+                if bytes.is_empty() {
+                    break;
+                }
+                lines.push(&bytes, |line| said.take(line, &notices));
+            }
+        };
+        or(rest, async {
+            Timer::after(LAST_WORDS_WAIT).await;
+        })
+        .await;
+    } else {
+        let _ = ended(pid, Waiting::best()).await;
+    }
+    lines.finish(|line| said.take(line, &notices));
+    said
+}
+
+impl Said {
+    fn take(&mut self, line: &str, notices: &Sender<Notice>) {
+        match Notice::from_line(line) {
+            Some(Notice::Exit(verdict)) => self.verdict = Some(verdict),
+            Some(Notice::Started) => {
+                let _ = notices.try_send(Notice::Started);
+            }
+            None if line.trim().is_empty() => {}
+            None => {
+                log::info!("the transport says: {}", line.trim());
+                line.trim().clone_into(&mut self.last_words);
+            }
+        }
+    }
+}
+
+/// Cuts bytes into lines, none longer than the bound.
+#[derive(Default)]
+struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8], mut take: impl FnMut(&str)) {
+        for byte in bytes {
+            match byte {
+                b'\n' => self.finish(&mut take),
+                _ if self.rest.len() < LINE_BYTES_MAX => self.rest.push(*byte),
+                _ => {}
+            }
+        }
+    }
+
+    fn finish(&mut self, mut take: impl FnMut(&str)) {
+        if !self.rest.is_empty() {
+            take(&String::from_utf8_lossy(&self.rest));
+            self.rest.clear();
+        }
+    }
+}

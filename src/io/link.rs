@@ -1,0 +1,119 @@
+//! Both directions of one transport, as a driver sees them: news out of it, frames into it.
+//!
+//! Which machine the news are for, and whether the transport is current, is left to the drivers.
+
+use std::task::{Context, Poll};
+
+use super::framed::{FrameReader, FrameWriter, Incoming};
+use crate::proto::Frame;
+use crate::proto::limits::FILLS_MAX;
+
+/// News of a transport.
+#[derive(Debug)]
+pub enum LinkNews {
+    /// Bytes came.
+    Heard,
+    /// The preamble came.
+    Preamble,
+    /// A frame came.
+    Frame(Frame),
+    /// What came cannot be understood; the last news.
+    Garbled(String),
+    /// The other side has ended; the last news.
+    Ended,
+}
+
+/// A transport's two ends.
+#[derive(Debug)]
+pub struct Link {
+    reader: FrameReader,
+    writer: FrameWriter,
+    /// Nothing more can be read.
+    read_over: bool,
+    /// Nothing more can be written.
+    write_over: bool,
+}
+
+impl Link {
+    /// A transport that was just opened.
+    pub fn new(reader: FrameReader, writer: FrameWriter) -> Self {
+        Link { reader, writer, read_over: false, write_over: false }
+    }
+
+    /// Reads what is there and tells it; true if there may be more at once.
+    pub fn poll_news(&mut self, cx: &mut Context<'_>, mut tell: impl FnMut(LinkNews)) -> bool {
+        for _ in 0..FILLS_MAX {
+            if self.read_over {
+                return false;
+            }
+            match self.reader.poll_fill(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    self.read_over = true;
+                    tell(LinkNews::Ended);
+                }
+                Poll::Ready(Ok(_)) => {
+                    tell(LinkNews::Heard);
+                    self.tell_incoming(&mut tell);
+                }
+            }
+        }
+        true
+    }
+
+    fn tell_incoming(&mut self, tell: &mut impl FnMut(LinkNews)) {
+        loop {
+            match self.reader.next_incoming() {
+                Ok(Some(Incoming::Preamble)) => tell(LinkNews::Preamble),
+                Ok(Some(Incoming::Frame(frame))) => tell(LinkNews::Frame(frame)),
+                Ok(None) => return,
+                Err(what) => {
+                    self.read_over = true;
+                    return tell(LinkNews::Garbled(what));
+                }
+            }
+        }
+    }
+
+    /// Writes frames as long as `next` gives some and the transport takes them; true if there may
+    /// be more at once. A transport that takes nothing any more is noticed by its reading side,
+    /// or by the silence.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, mut next: impl FnMut() -> Option<Frame>) -> bool {
+        if self.write_over {
+            return false;
+        }
+        let mut given = false;
+        while self.writer.has_room() {
+            let Some(frame) = next() else {
+                break;
+            };
+            self.writer.push(&frame);
+            given = true;
+        }
+        match self.writer.poll_flush(cx) {
+            Poll::Pending => false,
+            // What was written made room for more.
+            Poll::Ready(Ok(())) => given,
+            Poll::Ready(Err(_)) => {
+                self.write_over = true;
+                false
+            }
+        }
+    }
+
+    /// Writes what was given, and one last frame; gives up when the transport fails. Reads on
+    /// meanwhile, and throws it away, so that the other side is not kept from reading.
+    pub async fn finish(&mut self, last: &Frame) {
+        self.writer.push(last);
+        std::future::poll_fn(|cx| {
+            while self.poll_news(cx, drop) {}
+            self.writer.poll_flush(cx).map(drop)
+        })
+        .await;
+    }
+
+    /// What came instead of the preamble, if that never came.
+    pub fn noise(&self) -> String {
+        self.reader.noise()
+    }
+}
