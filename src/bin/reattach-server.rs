@@ -1,2 +1,12 @@
-//! stub
-fn main() {}
+//! Runs on the host: keeps a program running for editors that come and go.
+
+use std::process::ExitCode;
+
+use reattach::host::program::Program;
+
+fn main() -> ExitCode {
+    reattach::cli::server::main(std::env::args_os(), &[], |command| {
+        let command = command.ok_or("a program to host must be named, after `--`")?;
+        Program::spawn(&command)
+    })
+}

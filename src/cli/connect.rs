@@ -69,7 +69,10 @@ fn exit(args: &ConnectArgs, ending: Ending) -> ExitCode {
 async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     let wishes = Wishes::catch()?;
     let input = Source::new(rustix::stdio::stdin().try_clone_to_owned()?)?;
-    let output = Outputs::new(rustix::stdio::stdout().try_clone_to_owned()?, rustix::stdio::stderr().try_clone_to_owned()?)?;
+    let output = Outputs::new(
+        rustix::stdio::stdout().try_clone_to_owned()?,
+        rustix::stdio::stderr().try_clone_to_owned()?,
+    )?;
     let (client, driver) = Client::connect(args.target(), args.config());
     let executor = LocalExecutor::new();
     let driver = executor.spawn(driver);

@@ -6,6 +6,7 @@
 //! connect_args   its words
 //! report         its states, for people or for programs
 //! interrupts     the user's signals
+//! server         the server's program
 //! demo           what happens when links break and servers die, shown live
 //! voice          lines on standard error
 //! usage          wrong words

@@ -86,7 +86,9 @@ impl Reporter {
             Status::HeartbeatMissed(_) => None,
             Status::Reconnecting(1) if !troubled => Some(format!("the link is lost ({cause}); reconnecting")),
             Status::Reconnecting(k) => Some(format!("reconnecting, attempt {k}")),
-            Status::ReconnectFailed(0) => Some(format!("the link is lost again ({cause}); reconnecting soon")),
+            Status::ReconnectFailed(0) => {
+                Some(format!("the link is lost again ({cause}); reconnecting soon"))
+            }
             Status::ReconnectFailed(k) => Some(format!("attempt {k} to reconnect failed: {cause}")),
             Status::ReconnectExhausted => Some(format!(
                 "all attempts to reconnect failed, the last because: {cause}; the session is kept: `kill -USR1 {}` tries again",

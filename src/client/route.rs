@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_remote_shell_gets_its_words_back() {
-        let target = target(Route::Ssh { host: "devbox".to_owned(), arguments: vec!["-p".into(), "22".into()] });
+        let target =
+            target(Route::Ssh { host: "devbox".to_owned(), arguments: vec!["-p".into(), "22".into()] });
         let words = words(&target.command(Launch::Replace, None));
         assert_eq!(words[..8], ["ssh", "-p", "22", "-T", "-e", "none", "--", "devbox"]);
         let remote = shlex::split(&words[8]).unwrap();

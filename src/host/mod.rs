@@ -1,14 +1,49 @@
 //! Floor 3, the server's side: processes and files.
 //!
 //! ```text
-//! application   what a server hosts
-//! program       a hosted program
+//! identifier    the name under which a server is found again
+//! paths         where its files are
+//! directory     a private directory, and its files
+//! lock          who is the server, who may start one
+//! proof         a signal that reaches the server and nobody else
+//! record        what a server leaves word of
+//! boot          which start of the host this is
+//! look          what all that shows
+//! log           the server's standard error
+//!
+//! launcher      a proxy, from its start to its exit
+//! spawn         a server that is being started
+//! descriptors   what a server must not inherit
+//! attach        a proxy's way into a server
+//! relay         bytes both ways, until a side ends
+//!
+//! life          a server process, from its start to its tombstone
 //! daemon        the server's driver
 //! pairing       two sockets become one attachment
+//! application   what a server hosts
+//! program       a hosted program
+//! sweep         what was left behind long ago
+//! stop          the user's way to end a server
 //! ```
 
 pub mod application;
+pub mod attach;
+pub mod boot;
 pub mod daemon;
+pub mod descriptors;
+pub mod directory;
 pub mod identifier;
+pub mod launcher;
+pub mod life;
+pub mod lock;
+pub mod log;
+pub mod look;
 pub mod pairing;
+pub mod paths;
 pub mod program;
+pub mod proof;
+pub mod record;
+pub mod relay;
+pub mod spawn;
+pub mod stop;
+pub mod sweep;

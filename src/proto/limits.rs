@@ -211,3 +211,42 @@ pub const PAIR_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Letters of an identifier, so that any path built from it stays short.
 pub const IDENTIFIER_LETTERS_MAX: usize = 64;
+
+/// Bytes of a socket's path, below what every system takes (104 with the final zero on macOS,
+/// 108 on Linux). A longer one moves the sockets to a short directory.
+pub const SOCKET_PATH_BYTES_MAX: usize = 103;
+
+/// Bytes of a record, a tombstone or an intent: ours are below one KiB, but a command line is part
+/// of it. What is longer is not ours.
+pub const RECORD_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of a command line in a record: enough to recognise it by.
+pub const RECORD_COMMAND_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes of a server's log before it starts over: some ten thousand lines, of which a server
+/// writes a few per attachment.
+pub const LOG_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of the log's end that are searched for the reason of a failed start.
+pub const LOG_TAIL_BYTES: u64 = 4 << 10;
+
+/// Bytes of the line by which a server tells that it is ready, or why it is not: one sentence,
+/// which may name two paths.
+pub const READY_LINE_BYTES_MAX: usize = 16 << 10;
+
+/// Time that the relay goes on for the server's side after the client's has ended, and for what
+/// is on its way to the client after the server's has: a reader that has stalled for longer than
+/// this will not come back for it.
+pub const RELAY_GRACE: Duration = Duration::from_secs(5);
+
+/// Bytes that a terminal takes at once without blocking once it says that it is writable.
+pub const TERMINAL_BYTES: usize = 1024;
+
+/// Age after which what a server left behind is removed by the next one that starts under any
+/// identifier: a week, so that a client that returns after some days still learns why its server
+/// is gone.
+pub const LEFTOVERS_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Directories that one start looks at for leftovers: some milliseconds. More are left to the
+/// next starts, which begin elsewhere.
+pub const SWEPT_DIRECTORIES_MAX: usize = 256;

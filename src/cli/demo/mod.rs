@@ -27,6 +27,9 @@ pub use parts::{PartArgs, run_part};
 
 use self::traffic::Traffic;
 use super::voice::start_log;
+use crate::host::identifier::Identifier;
+use crate::host::paths::{Place, Root};
+use crate::host::stop::kill;
 use crate::io::child::program_exit;
 use crate::io::clock::Clock;
 use crate::io::random;
@@ -113,10 +116,15 @@ impl Stage {
     }
 
     async fn play(&self, cuts: u32) -> Result<String, String> {
-        println!("A client, a proxy, a server and a hosted program, all of them real processes of this machine.");
-        println!("The program numbers the lines that it gets, so a lost one, or one that came twice, would show.\n");
+        println!(
+            "A client, a proxy, a server and a hosted program, all of them real processes of this machine."
+        );
+        println!(
+            "The program numbers the lines that it gets, so a lost one, or one that came twice, would show.\n"
+        );
         let fail = |error: io::Error| error.to_string();
-        let links = Async::new(UnixListener::bind(self.directory.join(LINK_SOCKET)).map_err(fail)?).map_err(fail)?;
+        let links =
+            Async::new(UnixListener::bind(self.directory.join(LINK_SOCKET)).map_err(fail)?).map_err(fail)?;
         let mut client = self.start_client().map_err(fail)?;
         let input = Sink::new(client.stdin.take().expect("it was piped").into()).map_err(fail)?;
         let output = Source::new(client.stdout.take().expect("it was piped").into()).map_err(fail)?;
@@ -141,7 +149,12 @@ impl Stage {
 
     fn start_client(&self) -> io::Result<Child> {
         let program = std::env::current_exe()?;
-        let words = [program.clone().into_os_string(), "demo-part".into(), "link".into(), self.directory.clone().into()];
+        let words = [
+            program.clone().into_os_string(),
+            "demo-part".into(),
+            "link".into(),
+            self.directory.clone().into(),
+        ];
         let words: Vec<_> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let via = shlex::try_join(words.iter().map(String::as_str)).map_err(io::Error::other)?;
         Command::new(&program)
@@ -179,7 +192,10 @@ impl Stage {
             slowest = slowest.max(took);
             let sent = traffic.sent();
             in_time("the answers", traffic.answered(sent)).await?;
-            self.tell("demo", &format!("sees the session back after {} ms, all {sent} lines answered", took.as_millis()));
+            self.tell(
+                "demo",
+                &format!("sees the session back after {} ms, all {sent} lines answered", took.as_millis()),
+            );
         }
         Timer::after(Duration::from_millis(700)).await;
         let answered = traffic.sent();
@@ -211,7 +227,9 @@ impl Stage {
     }
 
     fn kill_server(&self) -> Result<(), String> {
-        let pid = super::server::kill_for_demo(&self.directory, IDENTIFIER)?;
+        let root = Root::below(self.directory.clone()).map_err(|error| error.to_string())?;
+        let identifier: Identifier = IDENTIFIER.parse().expect("it is a proper one");
+        let pid = kill(&Place::below(root, &identifier))?;
         self.tell("demo", &format!("kills the server, process {pid}"));
         Ok(())
     }

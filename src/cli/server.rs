@@ -1,0 +1,147 @@
+//! `reattach-server`: what runs on the host. Arguments in, exit code out.
+//!
+//! ```text
+//! run         be a server
+//! proxy       find or start a server, and relay
+//! report      version, list and status, for people and programs
+//! ```
+//!
+//! Generic in what is hosted, so that others can build a server of their own around an
+//! application in its process.
+
+mod proxy;
+mod report;
+mod run;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use super::usage;
+use crate::host::application::Application;
+use crate::host::identifier::Identifier;
+use crate::host::paths::Place;
+use crate::host::stop::{Stopped, stop};
+use crate::proto::verdict::EXIT_NOT_RUNNING;
+
+/// Keeps a program or an application running for editors that come and go.
+#[derive(Debug, Parser)]
+#[command(name = "reattach-server", version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Be a server, in the foreground
+    Run(run::Run),
+    /// Find or start a server, and relay between it and standard input and output
+    Proxy(proxy::Proxy),
+    /// Print the version, and the versions of the protocol that are spoken
+    Version {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the servers of this user
+    List {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell about one server, or why it is gone; exits with 90 if it is not running
+    Status {
+        /// The server
+        identifier: Identifier,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a server, and wait for its end; exits with 90 if it is not running
+    Stop {
+        /// The server
+        identifier: Identifier,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs all commands. `words` begin with the program's name; `prefix` is what our own executable
+/// needs before them, when it does other things as well. `make` makes what is hosted of the words
+/// after `--`; it is called in the server's process only, and its error is told to whoever starts
+/// the server.
+pub fn main<A: Application>(
+    words: impl IntoIterator<Item = OsString>,
+    prefix: &[OsString],
+    make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+) -> ExitCode {
+    let arguments: Arguments = match usage::parse(words) {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
+    match arguments.command {
+        Command::Run(run) => run.run(make),
+        Command::Proxy(proxy) => proxy.run(prefix),
+        Command::Version { json } => report::version(json),
+        Command::List { json } => report::list(json),
+        Command::Status { identifier, json } => report::status(&identifier, json),
+        Command::Stop { identifier, json } => run_stop(&identifier, json),
+    }
+}
+
+fn run_stop(identifier: &Identifier, json: bool) -> ExitCode {
+    let stopped = Place::of(identifier).map_err(|error| error.to_string());
+    match stopped.and_then(|place| smol::block_on(stop(&place))) {
+        Ok(Stopped::Ended) => {
+            let line = serde_json::json!({ "identifier": identifier.as_str(), "stopped": true });
+            report::print(&if json { line.to_string() } else { format!("{identifier} has ended") });
+            ExitCode::SUCCESS
+        }
+        Ok(Stopped::NotRunning) => {
+            let line = serde_json::json!({ "identifier": identifier.as_str(), "stopped": false });
+            if json {
+                report::print(&line.to_string());
+            } else {
+                eprintln!("reattach-server: no server is running under the identifier {identifier}");
+            }
+            exit_code(EXIT_NOT_RUNNING)
+        }
+        Err(why) => fail(&why),
+    }
+}
+
+/// Says why something went wrong that is not the user's fault.
+fn fail(why: &str) -> ExitCode {
+    eprintln!("reattach-server: {why}");
+    ExitCode::FAILURE
+}
+
+/// Reads a duration such as `90s`, `10m` or `24h`; zero means nothing sensible.
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("a duration is a number with a unit, more than zero, such as 90s, 10m or 24h".to_owned()),
+    }
+}
+
+/// All of ours are small; what is not is a failure of its own.
+fn exit_code(code: i32) -> ExitCode {
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_what_people_write() {
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for text in ["", "0s", "5", "-1s", "soon", "99999999999999999999h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `proxy`: what ssh runs. Its standard input and output are the client's; on standard error it
+//! says a line at its start and one at its end, for the client.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{duration, exit_code};
+use crate::host::identifier::Identifier;
+use crate::host::launcher::Launcher;
+use crate::host::paths::Place;
+use crate::proto::limits::{IDLE_LIFETIME, UNMET_LIFETIME};
+use crate::proto::verdict::{EXIT_LOST, EXIT_NOT_STARTED};
+use crate::proto::{InstanceId, Notice, Verdict};
+use crate::session::LaunchConfig;
+use crate::session::launch::{self, Mode};
+
+/// Without --reconnect a server is started; with it one is found, and nothing is ever started,
+/// stopped or removed: exit code 90 tells that there is none, and why.
+#[derive(Debug, Args)]
+pub(super) struct Proxy {
+    /// The server
+    #[arg(long)]
+    identifier: Identifier,
+    /// Attach to the server that runs; start nothing
+    #[arg(long)]
+    reconnect: bool,
+    /// The instance that the client has met, to say better why it is gone
+    #[arg(long, value_name = "HEX", requires = "reconnect")]
+    instance: Option<InstanceId>,
+    /// What to do with a server that already runs
+    #[arg(long, value_enum, default_value_t = IfRunning::Replace, conflicts_with = "reconnect")]
+    if_running: IfRunning,
+    /// How long the server lives without a client
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    idle_lifetime: Option<Duration>,
+    /// How long the server lives if no client ever attaches
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    unmet_lifetime: Option<Duration>,
+    /// Let the server remove all its files after an end that its client knows of
+    #[arg(long)]
+    ephemeral: bool,
+    /// The program to host, with its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum IfRunning {
+    /// Stop it; its state is lost
+    Replace,
+    /// Leave it alone and exit with 91
+    Refuse,
+}
+
+impl Proxy {
+    pub(super) fn run(self, prefix: &[OsString]) -> ExitCode {
+        say(&Notice::Started);
+        let verdict = match Place::of(&self.identifier) {
+            Ok(place) => self.launcher(place, prefix).run(),
+            Err(error) => {
+                let code = if self.reconnect { EXIT_LOST } else { EXIT_NOT_STARTED };
+                Verdict { code, reason: None, message: error.to_string() }
+            }
+        };
+        let code = exit_code(verdict.code);
+        say(&Notice::Exit(verdict));
+        code
+    }
+
+    fn launcher(self, place: Place, prefix: &[OsString]) -> Launcher {
+        let server_arguments = self.server_arguments(&place, prefix);
+        let mode = match (self.reconnect, self.if_running) {
+            (true, _) => Mode::Reconnect(self.instance),
+            (false, IfRunning::Replace) => Mode::Start(launch::IfRunning::Replace),
+            (false, IfRunning::Refuse) => Mode::Start(launch::IfRunning::Refuse),
+        };
+        Launcher { place, mode, config: LaunchConfig::default(), server_arguments, ephemeral: self.ephemeral }
+    }
+
+    /// What our own executable is started with to become the server; see [`run`](super::run).
+    fn server_arguments(&self, place: &Place, prefix: &[OsString]) -> Vec<OsString> {
+        let lifetime = |duration: Option<Duration>, default| {
+            OsString::from(humantime::format_duration(duration.unwrap_or(default)).to_string())
+        };
+        let mut arguments: Vec<OsString> = prefix.to_vec();
+        arguments.extend(["run".into(), "--for-proxy".into()]);
+        arguments.extend(["--identifier".into(), self.identifier.as_str().into()]);
+        arguments.extend(["--log-file".into(), place.log.clone().into()]);
+        arguments.extend(["--pid-file".into(), place.pid_file().into()]);
+        arguments.extend(["--stdin-socket".into(), place.sockets.stdin.clone().into()]);
+        arguments.extend(["--stdout-socket".into(), place.sockets.stdout.clone().into()]);
+        arguments.extend(["--idle-lifetime".into(), lifetime(self.idle_lifetime, IDLE_LIFETIME)]);
+        arguments.extend(["--unmet-lifetime".into(), lifetime(self.unmet_lifetime, UNMET_LIFETIME)]);
+        if self.ephemeral {
+            arguments.push("--ephemeral".into());
+        }
+        if !self.command.is_empty() {
+            arguments.push("--".into());
+            arguments.extend(self.command.iter().cloned());
+        }
+        arguments
+    }
+}
+
+/// One line for the client. It may be gone, and then nobody need know.
+fn say(notice: &Notice) {
+    let _ = std::io::stderr().write_all(format!("{}\n", notice.to_line()).as_bytes());
+}

@@ -1,0 +1,239 @@
+//! What people and programs are told about servers: `version`, `list`, `status`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{exit_code, fail};
+use crate::host::identifier::Identifier;
+use crate::host::look::look;
+use crate::host::paths::{Place, Root};
+use crate::host::record::{Ending, Record, sentence, time_for_people};
+use crate::proto::limits::{PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
+use crate::proto::verdict::EXIT_NOT_RUNNING;
+use crate::proto::{GoneReason, InstanceId};
+use crate::session::launch::{Holder, Lock};
+
+/// One server, alive or not.
+#[derive(Debug, Serialize)]
+struct Report {
+    identifier: String,
+    state: State,
+    /// Its process, as the kernel says; only while it lives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<InstanceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol: Option<(u16, u16)>,
+    /// Seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started: Option<u64>,
+    /// Seconds without a client after which it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle_lifetime: Option<u64>,
+    command: Vec<String>,
+    /// Why it is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<GoneReason>,
+    /// Seconds since 1970; known if it left word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    directory: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Running,
+    Starting,
+    Ended,
+}
+
+impl State {
+    fn text(self) -> &'static str {
+        match self {
+            State::Running => "running",
+            State::Starting => "starting",
+            State::Ended => "ended",
+        }
+    }
+}
+
+impl Report {
+    /// `None` if nothing is known of such a server.
+    fn of(identifier: &Identifier) -> Result<Option<Self>, String> {
+        let place = Place::of(identifier).map_err(|error| error.to_string())?;
+        let Some(directory) = place.find().map_err(|error| error.to_string())? else {
+            return Ok(None);
+        };
+        let view = look(&place, false).map_err(|error| error.to_string())?;
+        let state = match view.lock {
+            Lock::Held(_) => State::Running,
+            Lock::Free if view.starter_busy => State::Starting,
+            Lock::Free => State::Ended,
+        };
+        let gone = state == State::Ended;
+        let reason = gone.then(|| view.evidence.reason(None));
+        let record = Record::read(&place, &directory);
+        let tombstone = Ending::read_tombstone(&place, &directory).filter(|_| gone);
+        Ok(Some(Report {
+            identifier: identifier.to_string(),
+            state,
+            pid: match view.lock {
+                Lock::Held(Holder::Pid(pid)) => Some(pid),
+                Lock::Held(Holder::Elsewhere) | Lock::Free => None,
+            },
+            instance: record.as_ref().map(|record| record.instance),
+            version: record.as_ref().map(|record| record.version.clone()),
+            protocol: record.as_ref().map(|record| record.protocol),
+            started: record.as_ref().map(|record| record.started),
+            idle_lifetime: record.as_ref().map(|record| record.idle_lifetime),
+            command: record.map(|record| record.command).unwrap_or_default(),
+            reason,
+            ended: tombstone.map(|tombstone| tombstone.time),
+            message: reason.map(sentence),
+            directory: place.directory().to_string_lossy().into_owned(),
+        }))
+    }
+
+    fn row(&self) -> [String; 6] {
+        let time = |seconds: Option<u64>| seconds.map_or_else(|| "-".to_owned(), time_for_people);
+        let pid = self.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let reason = self.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        [
+            self.identifier.clone(),
+            format!("{}{reason}", self.state.text()),
+            pid,
+            time(self.started),
+            time(self.ended),
+            self.command.join(" "),
+        ]
+    }
+
+    fn lines(&self) -> Vec<[String; 2]> {
+        let mut lines = vec![["identifier", &self.identifier], ["state", self.state.text()]]
+            .into_iter()
+            .map(|[name, value]| [name.to_owned(), value.to_owned()])
+            .collect::<Vec<_>>();
+        let mut add = |name: &str, value: Option<String>| {
+            lines.extend(value.map(|value| [name.to_owned(), value]));
+        };
+        add("reason", self.reason.zip(self.message.clone()).map(|(reason, why)| format!("{reason}: {why}")));
+        add("ended", self.ended.map(time_for_people));
+        add("started", self.started.map(time_for_people));
+        add("pid", self.pid.map(|pid| pid.to_string()));
+        add("command", Some(self.command.join(" ")).filter(|command| !command.is_empty()));
+        add("instance", self.instance.map(|instance| instance.to_string()));
+        add("version", self.version.clone());
+        let lifetime =
+            |seconds| humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string();
+        add("idle lifetime", self.idle_lifetime.map(lifetime));
+        add("directory", Some(self.directory.clone()));
+        lines
+    }
+}
+
+/// `version`
+pub(super) fn version(json: bool) -> ExitCode {
+    let version = env!("CARGO_PKG_VERSION");
+    let range = (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION);
+    print(&if json {
+        serde_json::json!({ "version": version, "protocol": range }).to_string()
+    } else {
+        format!("reattach-server {version}, protocol {} to {}", range.0, range.1)
+    });
+    ExitCode::SUCCESS
+}
+
+/// `list`
+pub(super) fn list(json: bool) -> ExitCode {
+    let reports = match reports() {
+        Ok(reports) => reports,
+        Err(why) => return fail(&why),
+    };
+    if json {
+        print(&serde_json::to_string(&reports).expect("a report is plain data"));
+    } else if !reports.is_empty() {
+        let head = ["IDENTIFIER", "STATE", "PID", "STARTED", "ENDED", "COMMAND"].map(str::to_owned);
+        let rows: Vec<_> = std::iter::once(head).chain(reports.iter().map(Report::row)).collect();
+        print(&table(&rows));
+    }
+    ExitCode::SUCCESS
+}
+
+fn reports() -> Result<Vec<Report>, String> {
+    let root = Root::from_env().and_then(|root| root.find()).map_err(|error| error.to_string())?;
+    let names = match &root {
+        None => Vec::new(),
+        Some(root) => root.names().map_err(|error| format!("{:?} cannot be read: {error}", root.path()))?,
+    };
+    let mut reports = Vec::new();
+    for identifier in names.iter().filter_map(|name| name.to_str()?.parse().ok()) {
+        match Report::of(&identifier) {
+            Ok(report) => reports.extend(report),
+            // One that cannot be looked at must not hide the others.
+            Err(why) => eprintln!("reattach-server: {why}"),
+        }
+    }
+    Ok(reports)
+}
+
+/// `status`
+pub(super) fn status(identifier: &Identifier, json: bool) -> ExitCode {
+    let report = match Report::of(identifier) {
+        Ok(Some(report)) => report,
+        Ok(None) => {
+            if json {
+                print(
+                    &serde_json::json!({ "identifier": identifier.as_str(), "state": "unknown" }).to_string(),
+                );
+            } else {
+                eprintln!("reattach-server: no server is known under the identifier {identifier}");
+            }
+            return exit_code(EXIT_NOT_RUNNING);
+        }
+        Err(why) => return fail(&why),
+    };
+    print(&if json {
+        serde_json::to_string(&report).expect("a report is plain data")
+    } else {
+        table(&report.lines())
+    });
+    match report.state {
+        State::Running | State::Starting => ExitCode::SUCCESS,
+        State::Ended => exit_code(EXIT_NOT_RUNNING),
+    }
+}
+
+/// Columns as wide as their widest cell, two spaces between.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// To standard output; a reader that has gone away does not matter.
+pub(super) fn print(text: &str) {
+    let _ = std::io::stdout().write_all(format!("{text}\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned() {
+        let rows = [["A", "LONG", ""], ["äöü", "b", "c"]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(&rows), "A    LONG\näöü  b     c");
+    }
+}

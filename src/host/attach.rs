@@ -1,0 +1,52 @@
+//! The proxy's way into a server: two connections that name themselves as one.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use futures::AsyncWriteExt;
+use smol::Async;
+
+use super::paths::{Place, Sockets};
+use super::record::Record;
+use crate::io::{peer, random};
+use crate::proto::limits::TOKEN_BYTES;
+
+/// Both halves of an attachment, non-blocking.
+#[derive(Debug)]
+pub struct Attached {
+    /// To the server.
+    pub to_server: UnixStream,
+    /// From the server.
+    pub from_server: UnixStream,
+}
+
+/// Connects to both sockets of the server that lives in this place.
+///
+/// # Errors
+///
+/// One sentence; it may work a moment later.
+pub async fn attach(place: &Place) -> Result<Attached, String> {
+    let Sockets { stdin, stdout } = sockets(place);
+    let token: [u8; TOKEN_BYTES] = random::bytes();
+    let to_server = connect(&stdin, &token).await.map_err(|error| failure(&stdin, &error))?;
+    let from_server = connect(&stdout, &token).await.map_err(|error| failure(&stdout, &error))?;
+    Ok(Attached { to_server, from_server })
+}
+
+/// Where the server says that they are, or where they would be if it has not said so yet.
+fn sockets(place: &Place) -> Sockets {
+    let record = place.find().ok().flatten().and_then(|directory| Record::read(place, &directory));
+    record.and_then(|record| record.sockets()).unwrap_or_else(|| place.sockets.clone())
+}
+
+async fn connect(path: &PathBuf, token: &[u8]) -> io::Result<UnixStream> {
+    let mut stream = Async::<UnixStream>::connect(path).await?;
+    peer::check_own(&stream)?;
+    stream.write_all(token).await?;
+    stream.into_inner()
+}
+
+fn failure(path: &Path, error: &io::Error) -> String {
+    format!("the socket {path:?} cannot be connected to: {error}")
+}

@@ -1,0 +1,271 @@
+//! One server process, from its first breath to its tombstone.
+//!
+//! In this order: its own session, the lock, the sockets, the record, the application, the word
+//! that it is ready; then it serves; then the tombstone, and nothing left that lies.
+//!
+//! Serving is left to [`daemon`](super::daemon), starting and waiting to the [`spawn`](super::spawn)
+//! of whoever wants a server.
+
+use std::ffi::OsString;
+use std::future::pending;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use async_signal::{Signal, Signals};
+use futures::StreamExt;
+use smol::future::or;
+use smol::{Async, Timer};
+
+use super::application::Application;
+use super::daemon;
+use super::directory::Directory;
+use super::lock::{LockError, ServerLock, StarterLock};
+use super::log as log_file;
+use super::pairing::Listeners;
+use super::paths::Place;
+use super::record::{Ending, Record, clean};
+use super::spawn::READY;
+use super::sweep::sweep;
+use crate::io::random;
+use crate::proto::limits::STARTER_WAIT;
+use crate::proto::{GoneReason, InstanceId};
+use crate::session::ServerConfig;
+
+/// A server that is to be.
+#[derive(Debug)]
+pub struct Life {
+    /// Where its files are.
+    pub place: Place,
+    /// How it behaves.
+    pub config: ServerConfig,
+    /// What it hosts, if that is a program.
+    pub command: Option<Vec<OsString>>,
+    /// Remove its directory after an end that its client knows of.
+    pub ephemeral: bool,
+    /// How it was started.
+    pub starter: Starter,
+}
+
+/// How a server was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Starter {
+    /// By a proxy, as [`spawn`](super::spawn) says.
+    Proxy,
+    /// By hand, with its log in the place's file or wherever standard error leads.
+    Hand {
+        /// Whether standard error is to be the place's file.
+        log_to_file: bool,
+    },
+}
+
+/// Why a server did not come to be: one sentence each.
+#[derive(Debug, thiserror::Error)]
+pub enum Stillborn {
+    /// Another one lives; or its lock cannot be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Life {
+    /// Lives it.
+    ///
+    /// # Errors
+    ///
+    /// If there could not be a server. A starting proxy was told.
+    pub fn live<A: Application>(
+        self,
+        make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+    ) -> Result<GoneReason, Stillborn> {
+        if self.starter == Starter::Proxy {
+            // Whoever leads a session cannot be reached by the end of another.
+            let _ = rustix::process::setsid();
+        }
+        let lived = self.prepare().and_then(|()| smol::block_on(self.live_in_runtime(make)));
+        if let Err(stillborn) = &lived {
+            log::error!("{stillborn}");
+            if self.starter == Starter::Proxy {
+                tell(&stillborn.to_string());
+            }
+        }
+        lived
+    }
+
+    fn prepare(&self) -> Result<(), Stillborn> {
+        if self.starter == (Starter::Hand { log_to_file: true }) {
+            let failed = |error: io::Error| {
+                Stillborn::Other(format!("the log {:?} cannot be opened: {error}", self.place.log))
+            };
+            let log = log_file::open(&self.place.log).map_err(failed)?;
+            rustix::stdio::dup2_stderr(log).map_err(|errno| failed(errno.into()))?;
+        }
+        Ok(())
+    }
+
+    async fn live_in_runtime<A: Application>(
+        &self,
+        make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+    ) -> Result<GoneReason, Stillborn> {
+        let (directory, lock) = self.take_lock().await?;
+        let listeners = self.listen().inspect_err(|_| {
+            let _ = lock.clear();
+        })?;
+        let (application, instance, signals) = self.bear(&directory, make).map_err(|why| {
+            self.leave(&directory, &lock);
+            Stillborn::Other(why)
+        })?;
+        tell(READY);
+        if self.starter == Starter::Proxy {
+            // The pipe must not stay open: whoever waits for its end would wait for ours.
+            let _ = rustix::stdio::dup2_stdout(rustix::stdio::stderr());
+        }
+        log::info!("instance {instance} serves in {}", self.place.directory().display());
+        if let Some(identifier) = self.place.identifier().cloned() {
+            smol::unblock(move || sweep(&identifier)).detach();
+        }
+        let stop = told_to_stop(signals, &self.place, &directory, instance);
+        let ended = daemon::run(listeners, application, self.config.clone(), instance, stop).await;
+        let reason = ended.reason;
+        log::info!("instance {instance} ends: {reason}");
+        if let Err(error) = Ending::now(instance, reason).write_tombstone(&self.place, &directory) {
+            log::error!("the tombstone cannot be written: {error}");
+        }
+        self.leave(&directory, &lock);
+        let _last = self.leave_nothing(reason);
+        // The transports end here, when all is said and done and the lock is about to fall free.
+        drop(ended);
+        Ok(reason)
+    }
+
+    /// The lock, before anything else; then the starter's turn is over.
+    async fn take_lock(&self) -> Result<(Directory, ServerLock), Stillborn> {
+        match self.starter {
+            Starter::Proxy => {
+                let directory = self.place.find().map_err(LockError::from)?;
+                let gone = || Stillborn::Other(format!("the directory {:?} is gone", self.place.directory()));
+                let directory = directory.ok_or_else(gone)?;
+                let lock = ServerLock::take(&self.place, &directory)?;
+                let failed =
+                    |error: io::Error| Stillborn::Other(format!("/dev/null cannot be opened: {error}"));
+                let null = std::fs::File::open("/dev/null").map_err(failed)?;
+                rustix::stdio::dup2_stdin(null).map_err(|errno| failed(errno.into()))?;
+                Ok((directory, lock))
+            }
+            Starter::Hand { .. } => {
+                let late = async {
+                    Timer::after(STARTER_WAIT).await;
+                    None
+                };
+                let taken = or(async { Some(StarterLock::take(&self.place).await) }, late).await;
+                let late = || {
+                    Stillborn::Other(format!(
+                        "a proxy has been starting a server in {:?} for too long",
+                        self.place.directory()
+                    ))
+                };
+                let (_starter, directory) = taken.ok_or_else(late)??;
+                let lock = ServerLock::take(&self.place, &directory)?;
+                clean(&self.place, &directory).map_err(|error| {
+                    Stillborn::Other(format!("what the last server left cannot be removed: {error}"))
+                })?;
+                Ok((directory, lock))
+            }
+        }
+    }
+
+    fn listen(&self) -> Result<Listeners, Stillborn> {
+        let sockets = &self.place.sockets;
+        sockets.make_directory().map_err(LockError::from)?;
+        let listen = |path| listen(path).map_err(Stillborn::Other);
+        Ok(Listeners { stdin: listen(&sockets.stdin)?, stdout: listen(&sockets.stdout)? })
+    }
+
+    /// Everything else that must be there before the word that it is ready.
+    fn bear<A: Application>(
+        &self,
+        directory: &Directory,
+        make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+    ) -> Result<(A, InstanceId, Signals), String> {
+        // Before the application, which would be left behind by a signal that nobody handles.
+        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
+            .map_err(|error| format!("signals cannot be handled: {error}"))?;
+        let instance = InstanceId(random::id());
+        let command = self.command.clone().unwrap_or_default();
+        Record::of_this_process(instance, &command, &self.place.sockets, self.config.idle_lifetime)
+            .write(&self.place, directory)
+            .map_err(|error| format!("the record in {:?} cannot be written: {error}", directory.path()))?;
+        let application = make(self.command.clone())?;
+        Ok((application, instance, signals))
+    }
+
+    /// Takes away what would lie once we are gone. The record stays: the tombstone is about it.
+    fn leave(&self, directory: &Directory, lock: &ServerLock) {
+        self.place.sockets.remove();
+        let obsolete = match Ending::read_tombstone(&self.place, directory) {
+            Some(_) => ".stop.json",
+            None => ".json",
+        };
+        let _ = directory.remove(&self.place.name(obsolete));
+        let _ = lock.clear();
+    }
+
+    /// Removes the directory if nobody will ask for it again, and nobody is starting a server in
+    /// it; the starter lock is to be kept until the process ends.
+    fn leave_nothing(&self, reason: GoneReason) -> Option<StarterLock> {
+        let known = matches!(reason, GoneReason::Closed | GoneReason::Exited(_));
+        if !(known && self.ephemeral) {
+            return None;
+        }
+        let (starter, directory) = StarterLock::try_take(&self.place).ok()??;
+        if let Err(error) = self.place.remove(&directory) {
+            log::warn!("the directory {:?} cannot be removed: {error}", directory.path());
+        }
+        Some(starter)
+    }
+}
+
+/// Says one line to whoever started us.
+fn tell(line: &str) {
+    let line = format!("{}\n", line.replace('\n', " "));
+    // A starter that is gone need not know.
+    let _ = rustix::io::write(rustix::stdio::stdout(), line.as_bytes());
+}
+
+fn listen(path: &Path) -> Result<Async<UnixListener>, String> {
+    let failed = |error: io::Error| format!("the socket {path:?} cannot be made: {error}");
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        if UnixStream::connect(path).is_ok() {
+            return Err(format!("the socket {path:?} is in use by another process"));
+        }
+        std::fs::remove_file(path).map_err(failed)?;
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Async::new(listener).map_err(failed)
+}
+
+/// Why we are told to stop, when we are: by SIGTERM, or by SIGINT when started by hand. SIGHUP is
+/// for those who depend on a terminal.
+async fn told_to_stop(
+    mut signals: Signals,
+    place: &Place,
+    directory: &Directory,
+    instance: InstanceId,
+) -> GoneReason {
+    while let Some(signal) = signals.next().await {
+        match signal {
+            Ok(Signal::Term | Signal::Int) => {
+                let intent = Ending::read_intent(place, directory);
+                let ours = intent.filter(|intent| intent.instance == instance);
+                return ours.map_or(GoneReason::Stopped, |intent| intent.reason);
+            }
+            Ok(_) => {}
+            Err(error) => log::warn!("a signal was not understood: {error}"),
+        }
+    }
+    pending().await
+}

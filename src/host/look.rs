@@ -1,0 +1,36 @@
+//! A look at the host: the locks, and what the last server left.
+//!
+//! Changes nothing. What follows from it is left to the launch machine.
+
+use super::boot;
+use super::directory::Directory;
+use super::lock::{LockError, StarterLock, probe};
+use super::paths::Place;
+use super::record::{Ending, Record};
+use crate::session::launch::{Evidence, Lock, View};
+
+/// Looks at one server's place; `is_starter` if we hold the starter lock ourselves.
+///
+/// # Errors
+///
+/// If the directory is not ours alone, or the system refuses.
+pub fn look(place: &Place, is_starter: bool) -> Result<View, LockError> {
+    let Some(directory) = place.find()? else {
+        return Ok(View { starter_busy: false, lock: Lock::Free, evidence: Evidence::none(boot::current()) });
+    };
+    let refused =
+        |action| move |source| LockError::Refused { path: place.directory().to_owned(), action, source };
+    // In this order: a starter lets go only after its server has taken the other one.
+    let starter_busy = !is_starter && StarterLock::is_busy(place, &directory).map_err(refused("examined"))?;
+    let lock = probe(place, &directory).map_err(refused("examined"))?;
+    Ok(View { starter_busy, lock, evidence: evidence(place, &directory) })
+}
+
+fn evidence(place: &Place, directory: &Directory) -> Evidence {
+    Evidence {
+        boot: boot::current(),
+        record: Record::read(place, directory).map(|record| record.as_evidence()),
+        tombstone: Ending::read_tombstone(place, directory).map(|ending| ending.as_evidence()),
+        intent: Ending::read_intent(place, directory).map(|ending| ending.as_evidence()),
+    }
+}

@@ -1,0 +1,359 @@
+//! The relay: standard input to one socket, the other socket to standard output, until a side ends.
+//!
+//! One thread that asks which of the four descriptors is ready: three system calls a hop, and
+//! nothing else that could wake up. The directions never wait for each other. What the bytes mean
+//! is nobody's business here.
+//!
+//! What follows from an end is left to the launch machine.
+
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
+use rustix::io::Errno;
+
+use super::attach::Attached;
+use crate::io::clock::Clock;
+use crate::io::stdio::widen;
+use crate::proto::limits::{PIPE_BYTES, READ_BYTES, RELAY_GRACE, TERMINAL_BYTES};
+use crate::session::Time;
+use crate::session::launch::Side;
+
+/// Carries bytes until a side ends, and says which.
+///
+/// The end of the client's input is passed on, and the server is given some seconds to end its
+/// side; the end of the server's side ends the relay at once, as soon as the client has taken
+/// what came before it.
+///
+/// # Errors
+///
+/// If the system refuses to say what is ready.
+pub fn relay(input: BorrowedFd<'_>, output: BorrowedFd<'_>, server: &Attached) -> io::Result<Side> {
+    let _input_mode = NonBlocking::set(input)?;
+    let _output_mode = NonBlocking::set(output)?;
+    for socket in [&server.to_server, &server.from_server] {
+        socket.set_nonblocking(true)?;
+        // A refusal costs speed only.
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, PIPE_BYTES);
+        let _ = rustix::net::sockopt::set_socket_recv_buffer_size(socket, PIPE_BYTES);
+    }
+    let mut relay = Relay {
+        up: Flow::new(input, server.to_server.as_fd()),
+        down: Flow::new(server.from_server.as_fd(), output),
+        to_server: &server.to_server,
+        clock: Clock::new(),
+        ending: None,
+    };
+    loop {
+        if let Some(side) = relay.step()? {
+            return Ok(side);
+        }
+    }
+}
+
+struct Relay<'fd> {
+    up: Flow<'fd>,
+    down: Flow<'fd>,
+    to_server: &'fd UnixStream,
+    clock: Clock,
+    /// The side that has ended, and until when the rest may take.
+    ending: Option<(Side, Time)>,
+}
+
+impl Relay<'_> {
+    /// Waits for what is ready and moves it; says which side has ended once that is over.
+    fn step(&mut self) -> io::Result<Option<Side>> {
+        let timeout = match self.ending {
+            None => None,
+            Some((side, until)) => match until.since(self.clock.now()) {
+                left if left.is_zero() => return Ok(Some(side)),
+                left => Timespec::try_from(left).ok(),
+            },
+        };
+        let asked =
+            [self.up.source_asked(), self.up.sink_asked(), self.down.source_asked(), self.down.sink_asked()];
+        let mut fds: Vec<PollFd<'_>> = asked.iter().flatten().cloned().collect();
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        }
+        let mut answers = fds.iter().map(PollFd::revents);
+        let [up_source, up_sink, down_source, down_sink] =
+            asked.map(|asked| asked.and_then(|_| answers.next()).unwrap_or(PollFlags::empty()));
+        self.step_up(up_source, up_sink);
+        Ok(self.step_down(down_source, down_sink))
+    }
+
+    /// Towards the client; says which side has ended.
+    fn step_down(&mut self, source: PollFlags, sink: PollFlags) -> Option<Side> {
+        let side = match self.down.advance(source, sink) {
+            Moved::Some => return None,
+            Moved::SourceEnded => Side::Server,
+            Moved::SinkEnded => Side::Client,
+        };
+        Some(self.ending.map_or(side, |(first, _)| first))
+    }
+
+    /// Towards the server.
+    fn step_up(&mut self, source: PollFlags, sink: PollFlags) {
+        match self.up.advance(source, sink) {
+            Moved::Some => {}
+            Moved::SourceEnded => {
+                let _ = self.to_server.shutdown(Shutdown::Write);
+                self.end(Side::Client);
+            }
+            Moved::SinkEnded => self.end(Side::Server),
+        }
+    }
+
+    /// The first end that is seen is the one that is told.
+    fn end(&mut self, side: Side) {
+        self.up.is_open = false;
+        let until = self.clock.now() + RELAY_GRACE;
+        self.ending.get_or_insert((side, until));
+    }
+}
+
+/// The other end was closed.
+const GONE: PollFlags = PollFlags::HUP.union(PollFlags::ERR);
+
+/// What a flow has come to.
+enum Moved {
+    Some,
+    SourceEnded,
+    SinkEnded,
+}
+
+/// One direction.
+struct Flow<'fd> {
+    source: BorrowedFd<'fd>,
+    sink: BorrowedFd<'fd>,
+    buffer: Buffer,
+    /// Bytes a write.
+    write_bytes_max: usize,
+    is_open: bool,
+}
+
+impl<'fd> Flow<'fd> {
+    fn new(source: BorrowedFd<'fd>, sink: BorrowedFd<'fd>) -> Self {
+        let terminal = rustix::termios::isatty(sink);
+        let write_bytes_max = if terminal { TERMINAL_BYTES } else { READ_BYTES };
+        Flow { source, sink, buffer: Buffer::default(), write_bytes_max, is_open: true }
+    }
+
+    /// What to ask about the source. Not asked needlessly: an end would be reported for ever.
+    fn source_asked(&self) -> Option<PollFd<'fd>> {
+        let wanted = self.is_open && self.buffer.is_empty();
+        wanted.then(|| PollFd::from_borrowed_fd(self.source, PollFlags::IN))
+    }
+
+    /// What to ask about the sink; that its other end was closed is reported unasked.
+    fn sink_asked(&self) -> Option<PollFd<'fd>> {
+        let wanted = if self.buffer.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
+        self.is_open.then(|| PollFd::from_borrowed_fd(self.sink, wanted))
+    }
+
+    /// Moves what is ready.
+    fn advance(&mut self, source: PollFlags, sink: PollFlags) -> Moved {
+        if !self.is_open {
+            return Moved::Some;
+        }
+        if self.buffer.is_empty() {
+            // The other end never writes here, so this can only mean that it was closed.
+            if sink.intersects(GONE) {
+                return Moved::SinkEnded;
+            }
+            if source.is_empty() {
+                return Moved::Some;
+            }
+            match self.buffer.fill(self.source) {
+                Ok(0) => return Moved::SourceEnded,
+                Ok(_) => {}
+                Err(Errno::AGAIN | Errno::INTR) => return Moved::Some,
+                // A terminal that hung up, a connection that was reset: an end like any other.
+                Err(_) => return Moved::SourceEnded,
+            }
+            // A terminal, in blocking mode, has to be asked first; others say so themselves.
+            if self.write_bytes_max == TERMINAL_BYTES {
+                return Moved::Some;
+            }
+        } else if sink.is_empty() {
+            return Moved::Some;
+        }
+        match self.buffer.drain(self.sink, self.write_bytes_max) {
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Moved::Some,
+            Err(_) => Moved::SinkEnded,
+        }
+    }
+}
+
+/// Bytes that were read and not all written yet.
+#[derive(Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    fn fill(&mut self, source: BorrowedFd<'_>) -> rustix::io::Result<usize> {
+        // Made when it is first needed: an idle direction costs nothing.
+        self.bytes.resize(READ_BYTES, 0);
+        let count = rustix::io::read(source, &mut self.bytes[..])?;
+        (self.start, self.end) = (0, count);
+        Ok(count)
+    }
+
+    fn drain(&mut self, sink: BorrowedFd<'_>, bytes_max: usize) -> rustix::io::Result<usize> {
+        let end = self.end.min(self.start + bytes_max);
+        let count = rustix::io::write(sink, &self.bytes[self.start..end])?;
+        self.start += count;
+        Ok(count)
+    }
+}
+
+/// A pipe or a socket in non-blocking mode, until dropped: others may share it, and expect it as
+/// it was. Terminals are shared with the shell and never changed; files do not block.
+struct NonBlocking<'fd> {
+    fd: BorrowedFd<'fd>,
+    before: Option<OFlags>,
+}
+
+impl<'fd> NonBlocking<'fd> {
+    fn set(fd: BorrowedFd<'fd>) -> io::Result<Self> {
+        let before = match FileType::from_raw_mode(fstat(fd)?.st_mode) {
+            FileType::Fifo | FileType::Socket => {
+                let before = fcntl_getfl(fd)?;
+                fcntl_setfl(fd, before | OFlags::NONBLOCK)?;
+                widen(fd);
+                Some(before)
+            }
+            _ => None,
+        };
+        Ok(NonBlocking { fd, before })
+    }
+}
+
+impl Drop for NonBlocking<'_> {
+    fn drop(&mut self) {
+        if let Some(before) = self.before {
+            let _ = fcntl_setfl(self.fd, before);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::OwnedFd;
+    use std::thread::JoinHandle;
+
+    use super::*;
+
+    /// A relay on a thread, and everybody's ends of it.
+    struct Rig {
+        /// The client's input and output.
+        input: Option<std::fs::File>,
+        output: Option<std::fs::File>,
+        /// The server's ends.
+        from_client: UnixStream,
+        to_client: Option<UnixStream>,
+        relay: JoinHandle<(Side, bool)>,
+    }
+
+    fn rig() -> Rig {
+        let (stdin, input) = rustix::pipe::pipe().unwrap();
+        let (output, stdout) = rustix::pipe::pipe().unwrap();
+        let (to_server, from_client) = UnixStream::pair().unwrap();
+        let (from_server, to_client) = UnixStream::pair().unwrap();
+        let relay = std::thread::spawn(move || {
+            let attached = Attached { to_server, from_server };
+            let side = relay(stdin.as_fd(), stdout.as_fd(), &attached).unwrap();
+            let blocking = |fd: &OwnedFd| !fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK);
+            (side, blocking(&stdin) && blocking(&stdout))
+        });
+        Rig {
+            input: Some(input.into()),
+            output: Some(output.into()),
+            from_client,
+            to_client: Some(to_client),
+            relay,
+        }
+    }
+
+    #[test]
+    fn carries_both_ways_at_once_far_beyond_every_buffer() {
+        let Rig { mut input, mut output, mut from_client, mut to_client, relay } = rig();
+        let sent: Vec<u8> = (0..8_000_000u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+        let (mut up, mut down) = (Vec::new(), Vec::new());
+        std::thread::scope(|scope| {
+            scope.spawn(|| input.take().unwrap().write_all(&sent).unwrap());
+            scope.spawn(|| to_client.as_mut().unwrap().write_all(&sent).unwrap());
+            scope.spawn(|| {
+                from_client.read_to_end(&mut up).unwrap();
+                // The client's end was passed on; ours ends the relay, long before the grace.
+                drop(to_client_end(&from_client));
+            });
+            let mut buffer = vec![0; sent.len()];
+            output.as_mut().unwrap().read_exact(&mut buffer).unwrap();
+            down = buffer;
+        });
+        drop(to_client);
+        assert!(up == sent && down == sent);
+        assert_eq!(relay.join().unwrap(), (Side::Client, true));
+    }
+
+    fn to_client_end(stream: &UnixStream) -> io::Result<()> {
+        stream.shutdown(Shutdown::Both)
+    }
+
+    #[test]
+    fn the_servers_end_ends_it_at_once_though_the_input_stays_open() {
+        let Rig { input, mut output, from_client, mut to_client, relay } = rig();
+        to_client.as_mut().unwrap().write_all(b"last words").unwrap();
+        drop((to_client, from_client));
+        assert_eq!(relay.join().unwrap(), (Side::Server, true));
+        let mut heard = String::new();
+        output.as_mut().unwrap().read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "last words");
+        drop(input);
+    }
+
+    #[test]
+    fn a_client_that_closes_its_output_has_ended() {
+        let Rig { input, output, from_client, to_client, relay } = rig();
+        drop(output);
+        assert_eq!(relay.join().unwrap(), (Side::Client, true));
+        drop((input, from_client, to_client));
+    }
+
+    #[test]
+    fn a_server_that_died_is_noticed_behind_a_client_that_does_not_read() {
+        let Rig { input, mut output, from_client, mut to_client, relay } = rig();
+        let mut server = to_client.take().unwrap();
+        server.set_nonblocking(true).unwrap();
+        // Until every buffer on the way is full, twice, so that the relay is stuck for sure.
+        let mut sent = 0;
+        for _ in 0..2 {
+            while let Ok(count) = server.write(&[7; 65536]) {
+                sent += count;
+            }
+            std::thread::yield_now();
+        }
+        drop((server, from_client));
+        // It comes back to take what there is, and that is the end.
+        let mut heard = Vec::new();
+        output.as_mut().unwrap().read_to_end(&mut heard).unwrap();
+        assert_eq!(relay.join().unwrap(), (Side::Server, true));
+        assert_eq!(heard.len(), sent);
+        drop(input);
+    }
+}
