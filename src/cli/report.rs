@@ -52,7 +52,7 @@ impl Reporter {
     }
 
     /// Tells one change.
-    pub fn tell(&mut self, change: &Change, attempt: u64) {
+    pub fn tell(&mut self, change: &Change) {
         let message = self.message(change);
         match self.format {
             LogFormat::Json => {
@@ -62,6 +62,7 @@ impl Reporter {
                     _ => None,
                 };
                 let cause = change.cause.to_string();
+                let attempt = change.attempt;
                 let event = Event { state, count, attempt, reason, cause, message: message.as_deref() };
                 say(&serde_json::to_string(&Line { reattach: event }).expect("an event is plain data"));
             }
