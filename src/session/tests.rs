@@ -266,7 +266,10 @@ impl World {
                         self.cut(false);
                     }
                 }
-                server::Effect::Status(..) | server::Effect::Ignored(_) => {}
+                server::Effect::Status(status, cause) => {
+                    assert!(!matches!(cause, server::Cause::Violation(_)), "{status:?}: {cause:?}");
+                }
+                server::Effect::Ignored(_) => {}
                 server::Effect::Signal(signal) => panic!("nobody sent signal {signal}"),
                 server::Effect::End(reason) => panic!("the server ended: {reason}"),
             }
