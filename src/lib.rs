@@ -12,3 +12,5 @@
 pub mod io;
 pub mod proto;
 pub mod session;
+#[cfg(test)]
+mod snapshot;
