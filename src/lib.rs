@@ -9,9 +9,20 @@
 //! cli       floor 4   arguments, exit codes, output
 //! ```
 
+//!
+//! An editor connects with [`Client::connect`]; a server that hosts an application of its own
+//! calls [`serve_main`]. Both are shown in `examples/`.
+
 pub mod cli;
 pub mod client;
 pub mod host;
 pub mod io;
 pub mod proto;
 pub mod session;
+
+pub use cli::serve_main;
+pub use client::{Change, Client, Driver, Received, Route, Target};
+pub use host::application::{Application, Delivery, Session};
+pub use proto::{Channel, GoneReason, ProgramExit};
+pub use session::ClientConfig;
+pub use session::client::{Closed, Refused, Rejected, Status};

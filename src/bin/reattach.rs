@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The client's program; `reattach --help` says what it can do.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reattach::cli::reattach::main()
+}

@@ -1,9 +1,38 @@
 //! Floor 4: arguments as types, exit codes, output.
 //!
 //! ```text
-//! usage       arguments that were not understood
-//! server      reattach-server
+//! reattach       the client's program
+//! connect        a hosted program that looks like a local one
+//! connect_args   its words
+//! report         its states, for people or for programs
+//! interrupts     the user's signals
+//! server         the server's program
+//! demo           what happens when links break and servers die, shown live
+//! voice          lines on standard error
+//! usage          wrong words
 //! ```
 
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::host::application::Application;
+
+pub mod connect;
+pub mod connect_args;
+pub mod demo;
+pub mod interrupts;
+pub mod reattach;
+pub mod report;
 pub mod server;
 pub mod usage;
+pub mod voice;
+
+/// Runs a server's program around an application of your own: all commands of `reattach-server`,
+/// with `make` in the place of a hosted program. It gets the words after `--`, if there were any,
+/// and says in one sentence why there is no application.
+pub fn serve_main<A: Application>(
+    words: impl IntoIterator<Item = OsString>,
+    make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+) -> ExitCode {
+    server::main(words, &[], make)
+}

@@ -14,7 +14,6 @@ mod report;
 mod run;
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,9 +21,9 @@ use clap::{Parser, Subcommand};
 
 use super::usage;
 use crate::host::application::Application;
-use crate::host::identifier::{Identifier, IdentifierError};
-use crate::host::paths::{Place, Root};
-use crate::host::stop::{Stopped, kill, stop};
+use crate::host::identifier::Identifier;
+use crate::host::paths::Place;
+use crate::host::stop::{Stopped, stop};
 use crate::proto::verdict::EXIT_NOT_RUNNING;
 
 /// Keeps a program or an application running for editors that come and go.
@@ -113,14 +112,6 @@ fn run_stop(identifier: &Identifier, json: bool) -> ExitCode {
         }
         Err(why) => fail(&why),
     }
-}
-
-/// Kills the server of an identifier below that home directory, and gives its number.
-#[expect(dead_code, reason = "for the demo")]
-pub(super) fn kill_for_demo(home: &Path, identifier: &str) -> Result<u32, String> {
-    let root = Root::below(home.to_owned()).map_err(|error| error.to_string())?;
-    let identifier: Identifier = identifier.parse().map_err(|error: IdentifierError| error.to_string())?;
-    kill(&Place::below(root, &identifier))
 }
 
 /// Says why something went wrong that is not the user's fault.

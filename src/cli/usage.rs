@@ -1,4 +1,4 @@
-//! Arguments that were not understood: one sentence, and the exit code for it.
+//! Wrong words on a command line: one clear sentence, and the exit code that convention has for it.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -6,17 +6,20 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-/// Exit code of a command that was used wrongly, by convention.
-pub const EXIT_USAGE: u8 = 64;
+use super::voice::say;
 
-/// Reads a command line, its name first.
+/// What `sysexits.h` calls EX_USAGE.
+const EXIT_USAGE: u8 = 64;
+
+/// Reads the words; what cannot be run is told, and the exit code is given.
 ///
 /// # Errors
 ///
-/// The code to exit with: help and version were printed, or what is wrong with the arguments.
-pub fn parse<T: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result<T, ExitCode> {
-    T::try_parse_from(arguments).map_err(|error| match error.kind() {
+/// The exit code: zero after help or a version was asked for, 64 after wrong words.
+pub fn parse<T: Parser>(words: impl IntoIterator<Item = OsString>) -> Result<T, ExitCode> {
+    T::try_parse_from(words).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A reader that has gone away has seen enough.
             let _ = error.print();
             ExitCode::SUCCESS
         }
@@ -24,21 +27,21 @@ pub fn parse<T: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Result
             let _ = error.print();
             ExitCode::from(EXIT_USAGE)
         }
-        _ => wrong(T::command().get_name(), &sentence(&error.to_string())),
+        _ => wrong(T::command().get_name(), &sentence(&error.render().to_string())),
     })
 }
 
-/// Says what is wrong with the arguments.
-pub fn wrong(name: &str, sentence: &str) -> ExitCode {
-    eprintln!("{name}: {sentence}");
+/// Tells what is wrong with the words.
+pub fn wrong(program: &str, why: &str) -> ExitCode {
+    say(&format!("{program}: {why}"));
     ExitCode::from(EXIT_USAGE)
 }
 
-/// The first paragraph of an error, on one line.
-fn sentence(error: &str) -> String {
-    let paragraph = error.split("\n\n").next().unwrap_or_default();
-    let words: Vec<_> = paragraph.strip_prefix("error: ").unwrap_or(paragraph).split_whitespace().collect();
-    words.join(" ")
+/// The first paragraph of a longer explanation, on one line.
+fn sentence(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or(text);
+    let line = paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    line.trim_start_matches("error: ").to_owned()
 }
 
 #[cfg(test)]
@@ -46,8 +49,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_is_one_sentence() {
-        let error = "error: the following required arguments were not provided:\n  --id <ID>\n\nUsage: x";
-        assert_eq!(sentence(error), "the following required arguments were not provided: --id <ID>");
+    fn an_explanation_becomes_one_sentence() {
+        let text = "error: the following were not given:\n  <HOST>\n\nUsage: x\n";
+        assert_eq!(sentence(text), "the following were not given: <HOST>");
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use super::route::Target;
 use super::transport::Transport;
-use super::{Delivery, Shared};
+use super::{Received, Shared};
 use crate::io::alarm::Alarm;
 use crate::io::link::LinkNews;
 use crate::session::Time;
@@ -82,8 +82,10 @@ impl Driver {
             };
             any = true;
             match effect {
-                Effect::Deliver(channel, payload) => inner.deliveries.push_back(Delivery::Data(channel, payload)),
-                Effect::Finished(channel) => inner.deliveries.push_back(Delivery::Finished(channel)),
+                Effect::Deliver(channel, payload) => {
+                    inner.deliveries.push_back(Received::Data(channel, payload))
+                }
+                Effect::Finished(channel) => inner.deliveries.push_back(Received::Finished(channel)),
                 Effect::Open(attempt, launch) => {
                     let instance = inner.machine.instance();
                     let command = self.target.command(launch, instance);
@@ -92,7 +94,8 @@ impl Driver {
                 }
                 Effect::Close(attempt, bye) => {
                     drop(inner);
-                    if let Some(transport) = self.transport.take_if(|transport| transport.attempt == attempt) {
+                    if let Some(transport) = self.transport.take_if(|transport| transport.attempt == attempt)
+                    {
                         self.closing.push(Box::pin(transport.close(bye)));
                     }
                 }
@@ -101,7 +104,9 @@ impl Driver {
                     log::info!("{status} #{attempt}: {cause}");
                     inner.machine.note(status, cause);
                 }
-                Effect::Ignored(attempt) => log::debug!("news of attempt {attempt}, which is over, changed nothing"),
+                Effect::Ignored(attempt) => {
+                    log::debug!("news of attempt {attempt}, which is over, changed nothing")
+                }
                 Effect::Rejected(rejected) => log::warn!("not sent: {rejected}"),
             }
         }
@@ -154,7 +159,8 @@ impl Future for Driver {
                 break;
             }
         }
-        let over = self.shared.port.lock().is_abandoned() && self.transport.is_none() && self.closing.is_empty();
+        let over =
+            self.shared.port.lock().is_abandoned() && self.transport.is_none() && self.closing.is_empty();
         if over { Poll::Ready(()) } else { Poll::Pending }
     }
 }

@@ -23,7 +23,7 @@ pub use route::{Route, Target};
 use crate::io::clock::Clock;
 use crate::io::port::{Machine, Port};
 use crate::io::random;
-use crate::proto::limits::PAYLOAD_BYTES_MAX;
+use crate::proto::limits::{CHUNK_BYTES, PAYLOAD_BYTES_MAX};
 use crate::proto::{Channel, InstanceId, SessionId};
 use crate::session::client as machine;
 pub use crate::session::client::{Cause, Closed, Outside, Refused, Rejected, Status};
@@ -31,7 +31,7 @@ use crate::session::{ClientConfig, Time};
 
 /// What comes from the hosted application.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub enum Received {
     /// The next of a channel: [`Channel::Output`] or [`Channel::Errors`].
     Data(Channel, Bytes),
     /// Nothing more will come on that channel.
@@ -58,7 +58,7 @@ pub struct Change {
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    port: Port<Noted, Delivery>,
+    port: Port<Noted, Received>,
 }
 
 /// A client machine, and the last change that was told of it.
@@ -100,14 +100,34 @@ impl Client {
         if self.shared.port.send(send).await { Ok(()) } else { Err(Rejected::Final) }
     }
 
+    /// Sends bytes of a stream, in as many messages as it takes; otherwise as [`Client::send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    pub async fn send_stream(&self, mut bytes: Bytes) -> Result<(), Rejected> {
+        while !bytes.is_empty() {
+            self.send(bytes.split_to(bytes.len().min(CHUNK_BYTES))).await?;
+        }
+        Ok(())
+    }
+
     /// Sends a signal to the hosted program, by its number, in order with the messages.
     ///
     /// # Errors
     ///
-    /// [`Rejected::Final`] if the session is over.
-    pub async fn signal(&self, number: u8) -> Result<(), Rejected> {
-        let send = |client: &mut Noted, now| client.machine.handle_input(now, machine::Input::Signal(number));
-        if self.shared.port.send(send).await { Ok(()) } else { Err(Rejected::Final) }
+    /// [`Rejected::Final`] if the session is over, [`Rejected::Full`] if too much is on its way.
+    pub fn try_signal(&self, number: u8) -> Result<(), Rejected> {
+        self.shared.port.apply(|client, now| {
+            if client.machine.status().is_final() {
+                return Err(Rejected::Final);
+            }
+            if !client.machine.outbox().has_room() {
+                return Err(Rejected::Full);
+            }
+            client.machine.handle_input(now, machine::Input::Signal(number));
+            Ok(())
+        })
     }
 
     /// Says that no more messages will come: the hosted program sees the end of its input.
@@ -116,12 +136,12 @@ impl Client {
     }
 
     /// The next delivery, in order; `None` once the session is over and everything was taken.
-    pub async fn receive(&self) -> Option<Delivery> {
+    pub async fn receive(&self) -> Option<Received> {
         self.shared.port.receive().await
     }
 
     /// The next delivery if one is there.
-    pub fn try_receive(&self) -> Option<Delivery> {
+    pub fn try_receive(&self) -> Option<Received> {
         self.shared.port.try_receive()
     }
 
@@ -155,6 +175,11 @@ impl Client {
     pub async fn changed(&self, known: &Change) -> Change {
         let newer = |client: &Noted| (client.change.number > known.number).then(|| client.change.clone());
         self.shared.port.wait(|inner| newer(&inner.machine)).await
+    }
+
+    /// Number of the attempt that is current, or was the last.
+    pub fn attempt(&self) -> u64 {
+        self.shared.port.lock().machine.machine.attempt()
     }
 
     /// The server instance that the session met first, if it has met one.

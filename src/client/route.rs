@@ -57,6 +57,13 @@ impl Target {
         }
     }
 
+    /// For a session that nobody else will ask for: its directory goes when it ends properly.
+    #[must_use]
+    pub fn ephemeral(mut self) -> Self {
+        self.ephemeral = true;
+        self
+    }
+
     /// What an error should call the way there.
     pub fn name(&self) -> String {
         match &self.route {
@@ -176,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_remote_shell_gets_its_words_back() {
-        let target = target(Route::Ssh { host: "devbox".to_owned(), arguments: vec!["-p".into(), "22".into()] });
+        let target =
+            target(Route::Ssh { host: "devbox".to_owned(), arguments: vec!["-p".into(), "22".into()] });
         let words = words(&target.command(Launch::Replace, None));
         assert_eq!(words[..8], ["ssh", "-p", "22", "-T", "-e", "none", "--", "devbox"]);
         let remote = shlex::split(&words[8]).unwrap();

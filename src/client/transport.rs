@@ -75,10 +75,10 @@ impl Transport {
 
     /// News of the process, told after all that came before it on its output.
     pub(super) fn poll_process(&mut self, cx: &mut Context<'_>) -> Option<News> {
-        if self.said.is_none() {
-            if let Poll::Ready(said) = self.watch.as_mut().poll(cx) {
-                self.said = Some(said);
-            }
+        if self.said.is_none()
+            && let Poll::Ready(said) = self.watch.as_mut().poll(cx)
+        {
+            self.said = Some(said);
         }
         if let Ok(Notice::Started) = self.notices.try_recv() {
             return Some(News::Started);

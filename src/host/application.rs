@@ -8,8 +8,8 @@ use bytes::Bytes;
 use crate::io::port::{Machine, Port};
 use crate::proto::limits::PAYLOAD_BYTES_MAX;
 use crate::proto::{Channel, ProgramExit};
-use crate::session::server::{Input, Server, Status};
 use crate::session::Time;
+use crate::session::server::{Input, Server, Status};
 
 /// What a server hosts. It lives as long as the server does, whoever is attached.
 pub trait Application: Send + 'static {

@@ -48,7 +48,15 @@ pub async fn run<A: Application>(
     let executor = LocalExecutor::new();
     let acceptor = executor.spawn(accept(listeners, attached));
     let application = executor.spawn(host(application, Arc::clone(&port)));
-    let mut driver = Driver { port: &port, attachments: Box::pin(attachments), alarm: Alarm::default(), links: BTreeMap::new(), next_id: 1, farewells: Vec::new(), ended: None };
+    let mut driver = Driver {
+        port: &port,
+        attachments: Box::pin(attachments),
+        alarm: Alarm::default(),
+        links: BTreeMap::new(),
+        next_id: 1,
+        farewells: Vec::new(),
+        ended: None,
+    };
     let reason = {
         let mut stop = pin!(stop);
         let mut stopped = false;
@@ -62,7 +70,11 @@ pub async fn run<A: Application>(
         executor.run(driven).await
     };
     // A little more than the application has for itself: what it says last is not waited for twice.
-    executor.run(or(application, async { Timer::after(APP_GRACE * 2).await; })).await;
+    executor
+        .run(or(application, async {
+            Timer::after(APP_GRACE * 2).await;
+        }))
+        .await;
     drop(acceptor);
     Ended { reason, _links: driver.links }
 }

@@ -76,7 +76,10 @@ pub async fn accept(listeners: Listeners, attachments: Sender<Attachment>) {
         }
     };
     let both = async {
-        futures::join!(accept_half(Half::Input, &listeners.stdin), accept_half(Half::Output, &listeners.stdout))
+        futures::join!(
+            accept_half(Half::Input, &listeners.stdin),
+            accept_half(Half::Output, &listeners.stdout)
+        )
     };
     executor.run(both).await;
 }

@@ -18,7 +18,11 @@ use crate::proto::limits::{READ_BYTES, READ_BYTES_MIN};
 /// # Errors
 ///
 /// Those of the system call; interrupted calls are repeated.
-pub fn poll_read(fd: &Async<OwnedFd>, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+pub fn poll_read(
+    fd: &Async<OwnedFd>,
+    buffer: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
     loop {
         match read_now(fd, buffer) {
             Err(Errno::AGAIN) => ready!(fd.poll_readable(cx))?,
@@ -117,7 +121,8 @@ impl WriteQueue {
             let mut slices = [IoSlice::new(&[]); Self::SLICES_MAX];
             let tail = [&self.tail[..]];
             let sources = self.segments.iter().map(|segment| &segment[..]).chain(tail);
-            let used = slices.iter_mut().zip(sources).map(|(slice, source)| *slice = IoSlice::new(source)).count();
+            let used =
+                slices.iter_mut().zip(sources).map(|(slice, source)| *slice = IoSlice::new(source)).count();
             rustix::io::retry_on_intr(|| rustix::io::writev(&fd, &slices[..used]))?
         };
         self.advance(count);

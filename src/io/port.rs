@@ -154,10 +154,10 @@ impl<M: Machine, D> Port<M, D> {
 impl<M: Machine, D> Inner<M, D> {
     /// A delivery was taken, which may owe an acknowledgement.
     fn take_note(&mut self, now: Time) {
-        if self.machine.consumed(now) {
-            if let Some(driver) = self.driver.take() {
-                driver.wake();
-            }
+        if self.machine.consumed(now)
+            && let Some(driver) = self.driver.take()
+        {
+            driver.wake();
         }
     }
 

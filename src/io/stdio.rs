@@ -61,10 +61,10 @@ impl Drop for Stream {
 /// Asks for a large buffer in a pipe; a refusal costs speed only.
 pub fn widen(fd: impl AsFd) {
     #[cfg(target_os = "linux")]
-    if let Ok(current) = rustix::pipe::fcntl_getpipe_size(&fd) {
-        if current < PIPE_BYTES {
-            let _ = rustix::pipe::fcntl_setpipe_size(&fd, PIPE_BYTES);
-        }
+    if let Ok(current) = rustix::pipe::fcntl_getpipe_size(&fd)
+        && current < PIPE_BYTES
+    {
+        let _ = rustix::pipe::fcntl_setpipe_size(&fd, PIPE_BYTES);
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (fd, PIPE_BYTES);

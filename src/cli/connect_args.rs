@@ -1,0 +1,193 @@
+//! The words of `reattach connect`, as types.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::client::{Route, Target};
+use crate::io::random;
+use crate::proto::limits;
+use crate::session::{BackoffConfig, ClientConfig, First};
+
+/// Run a program on another machine, or on this one, and keep it over dropped links.
+///
+/// The program's input, output, errors and exit status are this command's own. SIGUSR1 means
+/// that the network is back: try now.
+#[derive(Args, Clone, Debug)]
+#[command(
+    override_usage = "reattach connect [OPTIONS] <TARGET|--local|--via COMMAND> -- <CMD> [ARGS]...",
+    after_help = "Exit status: the program's own; 90 if the server that held the session is gone; 255 if it could not connect."
+)]
+pub struct ConnectArgs {
+    /// The host, as `ssh` takes it; the user's ssh configuration applies.
+    #[arg(required_unless_present_any = ["local", "via"], conflicts_with_all = ["local", "via"])]
+    host: Option<String>,
+    /// Host the program on this machine, without ssh.
+    #[arg(long, conflicts_with = "via")]
+    local: bool,
+    /// Reach the server through a command that runs another one: "docker exec -i web".
+    #[arg(long, value_name = "COMMAND", value_parser = parse_words)]
+    via: Option<Words>,
+    /// Name of the session, so that it can be taken over later; a fresh one if not given.
+    #[arg(long, value_name = "NAME", value_parser = parse_identifier)]
+    pub id: Option<String>,
+    /// Attach to the running session of that name, in its client's place.
+    #[arg(long, requires = "id", conflicts_with = "replace")]
+    takeover: bool,
+    /// Stop the running session of that name, and start a fresh one.
+    #[arg(long, requires = "id")]
+    replace: bool,
+    /// An argument for ssh, such as -p2222; may be repeated.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true, requires = "host")]
+    ssh_arg: Vec<OsString>,
+    /// The server program on the other side [default: reattach-server, found by the shell there].
+    #[arg(long, value_name = "PATH")]
+    server_path: Option<PathBuf>,
+    /// Life of the session on the host while no client is attached [default: 24h].
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    idle_lifetime: Option<Duration>,
+    /// Failed attempts in a row after which to stop trying.
+    #[arg(long, value_name = "N", default_value_t = limits::ATTEMPTS_MAX, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    max_attempts: u32,
+    /// Silence after which the server is asked whether it is there.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
+    heartbeat_interval: Duration,
+    /// First delay between two attempts; it triples each time.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
+    backoff_min: Duration,
+    /// Longest delay between two attempts.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time)]
+    backoff_max: Duration,
+    /// Time for a reconnect to reach the server, or `off`, if a password has to be typed each time.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_or_off)]
+    open_timeout: TimeOrOff,
+    /// How this command tells what happens, on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Human)]
+    pub log_format: LogFormat,
+    /// Tell everything, not only what is wrong.
+    #[arg(long, short)]
+    pub verbose: bool,
+    /// The program to run, with its arguments.
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+    /// What stands before the server's subcommands when this very program serves.
+    #[arg(skip = own_server())]
+    own_server: Vec<OsString>,
+    /// Drawn once, so that every attempt means the same server.
+    #[arg(skip = format!("auto-{:016x}", random::id() as u64))]
+    fresh_identifier: String,
+}
+
+/// How states are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Sentences, about what is wrong.
+    Human,
+    /// One JSON object a line, about every change.
+    Json,
+}
+
+/// A command line that was one argument.
+#[derive(Clone, Debug)]
+struct Words(Vec<OsString>);
+
+/// A time that can be off.
+#[derive(Clone, Copy, Debug)]
+struct TimeOrOff(Option<Duration>);
+
+impl ConnectArgs {
+    /// The way to the server, and what to host there.
+    pub fn target(&self) -> Target {
+        let route = match (&self.host, &self.via) {
+            (Some(host), _) => Route::Ssh { host: host.clone(), arguments: self.ssh_arg.clone() },
+            (None, Some(Words(words))) => Route::Via(words.clone()),
+            (None, None) => Route::Local,
+        };
+        let server = match (&self.server_path, &route) {
+            (Some(path), _) => vec![path.clone().into_os_string()],
+            (None, Route::Local) => self.own_server.clone(),
+            (None, Route::Ssh { .. } | Route::Via(_)) => vec!["reattach-server".into()],
+        };
+        let identifier = self.id.clone().unwrap_or_else(|| self.fresh_identifier.clone());
+        Target {
+            server,
+            ephemeral: self.id.is_none(),
+            idle_lifetime: self.idle_lifetime,
+            command: self.command.clone(),
+            shield_from_interrupts: has_terminal(),
+            ..Target::new(route, "", identifier)
+        }
+    }
+
+    /// How the client behaves.
+    pub fn config(&self) -> ClientConfig {
+        let first = match (self.takeover, self.replace) {
+            (true, _) => First::Takeover,
+            (false, true) => First::Replace,
+            (false, false) => First::Start,
+        };
+        ClientConfig {
+            first,
+            attempts_max: self.max_attempts,
+            heartbeat_interval: self.heartbeat_interval,
+            probe_timeout: limits::PROBE_TIMEOUT.min(self.heartbeat_interval),
+            backoff: BackoffConfig { min: self.backoff_min, max: self.backoff_max, jitter: true },
+            open_timeout: self.open_timeout.0,
+            ..ClientConfig::default()
+        }
+    }
+
+    /// What is wrong with the words together, in one sentence.
+    ///
+    /// # Errors
+    ///
+    /// That sentence.
+    pub fn check(&self) -> Result<(), String> {
+        if self.command.is_empty() && self.server_path.is_none() && !self.takeover {
+            return Err("no program to run was given: put it, with its arguments, after --".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Whether a terminal could send us an interrupt that is meant for the hosted program.
+fn has_terminal() -> bool {
+    use rustix::stdio::{stderr, stdin, stdout};
+    [stdin(), stdout(), stderr()].into_iter().any(rustix::termios::isatty)
+}
+
+fn own_server() -> Vec<OsString> {
+    let program = std::env::current_exe().map_or_else(|_| "reattach".into(), PathBuf::into_os_string);
+    vec![program, "server".into()]
+}
+
+fn parse_words(text: &str) -> Result<Words, String> {
+    let words = shlex::split(text).filter(|words| !words.is_empty());
+    let words = words.ok_or("it is not a command line: a quote is not closed, or it is empty")?;
+    Ok(Words(words.into_iter().map(OsString::from).collect()))
+}
+
+fn parse_identifier(text: &str) -> Result<String, String> {
+    let identifier: crate::host::identifier::Identifier = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(identifier.to_string())
+}
+
+/// A time as people write it, from a millisecond to a year.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text)
+        .map_err(|_| "a time is a number with a unit, such as 500ms, 5s, 2m or 24h".to_owned())?;
+    let bounds = Duration::from_millis(1)..=Duration::from_secs(366 * 24 * 60 * 60);
+    if !bounds.contains(&time) {
+        return Err("a time lies between 1ms and 1 year".to_owned());
+    }
+    Ok(time)
+}
+
+fn parse_time_or_off(text: &str) -> Result<TimeOrOff, String> {
+    if text == "off" {
+        return Ok(TimeOrOff(None));
+    }
+    parse_time(text).map(Some).map(TimeOrOff)
+}

@@ -1,0 +1,160 @@
+//! A client's states as lines for people or for programs.
+
+use serde::Serialize;
+
+use super::connect_args::{ConnectArgs, LogFormat};
+use super::voice::say;
+use crate::client::{Change, Closed, Refused, Status};
+use crate::proto::GoneReason;
+
+/// Tells a user what the user should know.
+#[derive(Debug)]
+pub struct Reporter {
+    format: LogFormat,
+    /// Tell every change, not only what is wrong.
+    all: bool,
+    identifier: Option<String>,
+    target: String,
+    /// Something was wrong, so that its end is worth a line, too.
+    troubled: bool,
+}
+
+/// One change for programs.
+#[derive(Serialize)]
+struct Line<'a> {
+    reattach: Event<'a>,
+}
+
+#[derive(Serialize)]
+struct Event<'a> {
+    state: &'static str,
+    /// Unanswered probes, failed attempts or the attempt's place in its outage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<u32>,
+    attempt: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<GoneReason>,
+    cause: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+impl Reporter {
+    /// A reporter as the user asked for it.
+    pub fn new(args: &ConnectArgs) -> Self {
+        Reporter {
+            format: args.log_format,
+            all: args.verbose,
+            identifier: args.id.clone(),
+            target: args.target().name(),
+            troubled: false,
+        }
+    }
+
+    /// Tells one change.
+    pub fn tell(&mut self, change: &Change, attempt: u64) {
+        let message = self.message(change);
+        match self.format {
+            LogFormat::Json => {
+                let (state, count) = name(&change.status);
+                let reason = match change.status {
+                    Status::ServerNotRunning(reason) => Some(reason),
+                    _ => None,
+                };
+                let cause = change.cause.to_string();
+                let event = Event { state, count, attempt, reason, cause, message: message.as_deref() };
+                say(&serde_json::to_string(&Line { reattach: event }).expect("an event is plain data"));
+            }
+            LogFormat::Human => {
+                if let Some(message) = message {
+                    say(&format!("reattach: {message}"));
+                } else if self.all {
+                    say(&format!("reattach: {} ({})", change.status, change.cause));
+                }
+            }
+        }
+    }
+
+    /// What people should be told without asking, if anything.
+    fn message(&mut self, change: &Change) -> Option<String> {
+        let cause = &change.cause;
+        let troubled = std::mem::replace(&mut self.troubled, !is_well(&change.status));
+        match &change.status {
+            Status::Connecting | Status::Closed(_) => None,
+            Status::Connected => troubled.then(|| "connected again, nothing was lost".to_owned()),
+            Status::HeartbeatMissed(1) => Some("the server does not answer; still waiting".to_owned()),
+            Status::HeartbeatMissed(_) => None,
+            Status::Reconnecting(1) if !troubled => Some(format!("the link is lost ({cause}); reconnecting")),
+            Status::Reconnecting(k) => Some(format!("reconnecting, attempt {k}")),
+            Status::ReconnectFailed(0) => {
+                Some(format!("the link is lost again ({cause}); reconnecting soon"))
+            }
+            Status::ReconnectFailed(k) => Some(format!("attempt {k} to reconnect failed: {cause}")),
+            Status::ReconnectExhausted => Some(format!(
+                "all attempts to reconnect failed, the last because: {cause}; the session is kept: `kill -USR1 {}` tries again",
+                std::process::id()
+            )),
+            Status::ServerNotRunning(reason) => Some(format!(
+                "the server that held the session is not running any more: {}",
+                explain(*reason)
+            )),
+            Status::Refused(refused) => Some(self.explain_refusal(refused)),
+        }
+    }
+
+    fn explain_refusal(&self, refused: &Refused) -> String {
+        let target = &self.target;
+        let identifier = self.identifier.as_deref().unwrap_or("its identifier");
+        match refused {
+            Refused::TakenOver => "another client has taken this session over".to_owned(),
+            Refused::Busy => format!("the server under {identifier} belongs to another client"),
+            Refused::AlreadyRunning => format!(
+                "a server already runs under {identifier}: --takeover attaches to it in its client's place, --replace starts a fresh one and loses its state"
+            ),
+            Refused::NotStarted(why) => why.clone(),
+            Refused::Unreachable(why) => format!("could not connect to {target}: {why}"),
+            Refused::Gap(why) => format!("the session cannot go on without losing messages: {why}"),
+            Refused::Protocol(why) => format!("{target} does not speak this protocol: {why}"),
+        }
+    }
+}
+
+fn is_well(status: &Status) -> bool {
+    match status {
+        Status::Connecting | Status::Connected | Status::Closed(_) => true,
+        Status::HeartbeatMissed(_)
+        | Status::Reconnecting(_)
+        | Status::ReconnectFailed(_)
+        | Status::ReconnectExhausted
+        | Status::ServerNotRunning(_)
+        | Status::Refused(_) => false,
+    }
+}
+
+fn name(status: &Status) -> (&'static str, Option<u32>) {
+    match status {
+        Status::Connecting => ("Connecting", None),
+        Status::Connected => ("Connected", None),
+        Status::HeartbeatMissed(n) => ("HeartbeatMissed", Some(*n)),
+        Status::Reconnecting(k) => ("Reconnecting", Some(*k)),
+        Status::ReconnectFailed(k) => ("ReconnectFailed", Some(*k)),
+        Status::ReconnectExhausted => ("ReconnectExhausted", None),
+        Status::ServerNotRunning(_) => ("ServerNotRunning", None),
+        Status::Refused(_) => ("Refused", None),
+        Status::Closed(Closed::ByUser | Closed::ProgramEnded(_)) => ("Closed", None),
+    }
+}
+
+fn explain(reason: GoneReason) -> String {
+    match reason {
+        GoneReason::Crashed => "it crashed or was killed".to_owned(),
+        GoneReason::Stopped => "it was stopped".to_owned(),
+        GoneReason::Idle => "it was idle for its whole lifetime".to_owned(),
+        GoneReason::Unmet => "no client ever attached to it".to_owned(),
+        GoneReason::Replaced => "it was replaced by a fresh one".to_owned(),
+        GoneReason::Rebooted => "the host was rebooted".to_owned(),
+        GoneReason::Closed => "its session was closed".to_owned(),
+        GoneReason::Exited(_) => format!("its {reason}"),
+        GoneReason::Unknown => "nothing tells why".to_owned(),
+    }
+}
