@@ -10,6 +10,7 @@ use smol::Async;
 use super::paths::{Place, Sockets};
 use super::record::Record;
 use crate::io::{peer, random};
+use crate::proto::InstanceId;
 use crate::proto::limits::TOKEN_BYTES;
 
 /// Both halves of an attachment, non-blocking.
@@ -19,6 +20,8 @@ pub struct Attached {
     pub to_server: UnixStream,
     /// From the server.
     pub from_server: UnixStream,
+    /// The server, if it has left word of itself by now.
+    pub instance: Option<InstanceId>,
 }
 
 /// Connects to both sockets of the server that lives in this place.
@@ -27,17 +30,15 @@ pub struct Attached {
 ///
 /// One sentence; it may work a moment later.
 pub async fn attach(place: &Place) -> Result<Attached, String> {
-    let Sockets { stdin, stdout } = sockets(place);
+    let record = place.find().ok().flatten().and_then(|directory| Record::read(place, &directory));
+    let instance = record.as_ref().map(|record| record.instance);
+    // Where the server says that they are, or where they would be if it has not said so yet.
+    let Sockets { stdin, stdout } =
+        record.and_then(|record| record.sockets()).unwrap_or_else(|| place.sockets.clone());
     let token: [u8; TOKEN_BYTES] = random::bytes();
     let to_server = connect(&stdin, &token).await.map_err(|error| failure(&stdin, &error))?;
     let from_server = connect(&stdout, &token).await.map_err(|error| failure(&stdout, &error))?;
-    Ok(Attached { to_server, from_server })
-}
-
-/// Where the server says that they are, or where they would be if it has not said so yet.
-fn sockets(place: &Place) -> Sockets {
-    let record = place.find().ok().flatten().and_then(|directory| Record::read(place, &directory));
-    record.and_then(|record| record.sockets()).unwrap_or_else(|| place.sockets.clone())
+    Ok(Attached { to_server, from_server, instance })
 }
 
 async fn connect(path: &PathBuf, token: &[u8]) -> io::Result<UnixStream> {

@@ -15,7 +15,7 @@ use smol::future::or;
 use super::attach::{Attached, attach};
 use super::directory::Directory;
 use super::lock::{LockError, StarterLock};
-use super::look::look;
+use super::look::{look, look_for};
 use super::paths::Place;
 use super::proof;
 use super::record::{Ending, clean};
@@ -64,6 +64,8 @@ struct Driver {
     starter: Option<(StarterLock, Directory)>,
     spawned: Option<Spawned>,
     attached: Option<Attached>,
+    /// The server that we were attached to, once we were.
+    served_by: Option<InstanceId>,
     /// The one thing that is waited for.
     work: Option<Work>,
 }
@@ -72,7 +74,16 @@ impl Driver {
     fn new(launcher: Launcher) -> Self {
         let clock = Clock::new();
         let machine = Launch::new(launcher.config.clone(), launcher.mode, clock.now());
-        Driver { launcher, clock, machine, starter: None, spawned: None, attached: None, work: None }
+        Driver {
+            launcher,
+            clock,
+            machine,
+            starter: None,
+            spawned: None,
+            attached: None,
+            served_by: None,
+            work: None,
+        }
     }
 
     async fn run(mut self) -> Verdict {
@@ -174,7 +185,12 @@ impl Driver {
     }
 
     fn look(&self) -> Input {
-        match look(&self.launcher.place, self.starter.is_some()) {
+        let place = &self.launcher.place;
+        let seen = match self.served_by {
+            Some(instance) => look_for(instance, place),
+            None => look(place, self.starter.is_some()),
+        };
+        match seen {
             Ok(view) => Input::Saw(view),
             Err(error) => Input::Failed(error.to_string()),
         }
@@ -239,6 +255,7 @@ impl Driver {
         let Some(attached) = self.attached.take() else {
             unreachable!("own bug: a relay without an attachment");
         };
+        self.served_by = attached.instance;
         match relay(rustix::stdio::stdin(), rustix::stdio::stdout(), &attached) {
             Ok(side) => Input::Ended(side),
             Err(error) => Input::Failed(format!("the relay cannot go on: {error}")),

@@ -275,7 +275,7 @@ mod tests {
         let (to_server, from_client) = UnixStream::pair().unwrap();
         let (from_server, to_client) = UnixStream::pair().unwrap();
         let relay = std::thread::spawn(move || {
-            let attached = Attached { to_server, from_server };
+            let attached = Attached { to_server, from_server, instance: None };
             let side = relay(stdin.as_fd(), stdout.as_fd(), &attached).unwrap();
             let blocking = |fd: &OwnedFd| !fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK);
             (side, blocking(&stdin) && blocking(&stdout))

@@ -1,0 +1,159 @@
+//! A home directory of its own for each test, and the end of everything that was started in it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use reattach::io::clock::Clock;
+use reattach::proto::{Notice, Verdict};
+use tempfile::TempDir;
+
+use crate::proxy::Proxy;
+
+/// Patience for anything that should be a matter of milliseconds on an idle machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A home directory.
+pub(crate) struct Place {
+    home: PathBuf,
+    _directory: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("ra").tempdir_in("/tmp").unwrap();
+        Place { home: directory.path().to_owned(), _directory: directory }
+    }
+
+    /// One whose path has that many bytes at least.
+    pub(crate) fn with_long_path(bytes: usize) -> Self {
+        let mut place = Place::new();
+        while place.home.as_os_str().len() < bytes {
+            place.home.push("a-rather-long-name");
+        }
+        std::fs::create_dir_all(&place.home).unwrap();
+        place
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// A server's directory.
+    pub(crate) fn directory(&self, identifier: &str) -> PathBuf {
+        self.home.join(".local/state/reattach").join(identifier)
+    }
+
+    /// `reattach-server` with these words, not started yet.
+    pub(crate) fn command<W: AsRef<OsStr>>(&self, words: &[W]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_reattach-server"));
+        command.args(words).env("HOME", &self.home).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run<W: AsRef<OsStr>>(&self, words: &[W]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// Runs a proxy that is expected to exit by itself, and gives its verdict.
+    pub(crate) fn verdict(&self, words: &[&str]) -> Verdict {
+        let mut all = vec!["proxy"];
+        all.extend(words);
+        verdict(&self.run(&all))
+    }
+
+    /// Starts a proxy.
+    pub(crate) fn proxy(&self, words: &[&str]) -> Proxy {
+        let mut all = vec!["proxy"];
+        all.extend(words);
+        Proxy::start(self.command(&all))
+    }
+
+    /// What `status --json` says.
+    pub(crate) fn status(&self, identifier: &str) -> serde_json::Value {
+        let output = self.run(&["status", identifier, "--json"]);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// The process that the kernel says is the server.
+    pub(crate) fn server_pid(&self, identifier: &str) -> Option<u32> {
+        self.status(identifier)["pid"].as_u64().map(|pid| u32::try_from(pid).unwrap())
+    }
+
+    /// Every process that serves below this home.
+    pub(crate) fn servers(&self) -> Vec<u32> {
+        let output = Command::new("ps").args(["-axww", "-o", "pid=,args="]).output().unwrap();
+        let is_server = |line: &&str| line.contains(" run ") && line.contains(self.home.to_str().unwrap());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        said.lines()
+            .filter(is_server)
+            .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+            .collect()
+    }
+
+    /// The names of all files below this home.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut directories = vec![self.home.clone()];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
+                match entry.file_type().unwrap().is_dir() {
+                    true => directories.push(entry.path()),
+                    false => files.push(entry.path()),
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let names = std::fs::read_dir(self.home.join(".local/state/reattach"));
+        for entry in names.into_iter().flatten().flatten() {
+            let _ = self.command(&[OsStr::new("stop"), &entry.file_name()]).output();
+        }
+    }
+}
+
+/// What a proxy said on its standard error, as its exit code confirms.
+pub(crate) fn verdict(output: &Output) -> Verdict {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let mut lines = said.lines();
+    assert_eq!(Notice::from_line(lines.next().unwrap_or_default()), Some(Notice::Started), "{said}");
+    let Some(Notice::Exit(verdict)) = Notice::from_line(lines.next_back().unwrap_or_default()) else {
+        panic!("no verdict: {said}");
+    };
+    assert_eq!(output.status.code(), Some(verdict.code), "{said}");
+    verdict
+}
+
+/// Waits until it is so.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let clock = Clock::new();
+    let start = clock.now();
+    while !is_so() {
+        assert!(clock.now().since(start) < PATIENCE, "still not: {what}");
+        wait(Duration::from_millis(5));
+    }
+}
+
+/// Lets time pass.
+pub(crate) fn wait(duration: Duration) {
+    smol::block_on(smol::Timer::after(duration));
+}
+
+/// Whether a process lives; one that waits to be reaped does not.
+pub(crate) fn lives(pid: u32) -> bool {
+    let output = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().unwrap();
+    let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    !state.is_empty() && !state.starts_with('Z')
+}
+
+/// Sends a signal to a process that the test started.
+pub(crate) fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap().success());
+}
