@@ -118,12 +118,12 @@ impl Life {
             self.leave(&directory, &lock);
             Stillborn::Other(why)
         })?;
+        log::info!("instance {instance} serves in {}", self.place.directory().display());
         tell(READY);
         if self.starter == Starter::Proxy {
             // The pipe must not stay open: whoever waits for its end would wait for ours.
             let _ = rustix::stdio::dup2_stdout(rustix::stdio::stderr());
         }
-        log::info!("instance {instance} serves in {}", self.place.directory().display());
         if let Some(identifier) = self.place.identifier().cloned() {
             smol::unblock(move || sweep(&identifier)).detach();
         }
