@@ -3,7 +3,7 @@
 //! In this order: its own session, the lock, the sockets, the record, the application, the word
 //! that it is ready; then it serves; then the tombstone, and nothing left that lies.
 //!
-//! Serving is left to [`daemon`](super::daemon), starting and waiting to the [`spawn`](super::spawn)
+//! Serving is left to [`daemon`], starting and waiting to the [`spawn`](super::spawn)
 //! of whoever wants a server.
 
 use std::ffi::OsString;
