@@ -3,6 +3,7 @@
 //! What client and server do together is left to the tests of both over one link.
 
 mod pairs;
+mod scenario;
 mod sequences;
 
 use std::time::Duration;
