@@ -71,7 +71,11 @@ fn imports_point_down_only() {
         for target in after(&text, "crate::") {
             if let Some(other) = floor(&target) {
                 checked += 1;
-                assert!(other < own || target == room, "{} imports {target}, which is not below it", path.display());
+                assert!(
+                    other < own || target == room,
+                    "{} imports {target}, which is not below it",
+                    path.display()
+                );
             }
         }
     }
@@ -98,7 +102,8 @@ fn the_pure_floors_look_at_nothing() {
         for (path, text) in sources(floor) {
             let code = text.split("#[cfg(test)]").next().unwrap();
             for word in IMPURE {
-                let used = code.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(word));
+                let used =
+                    code.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(word));
                 assert!(!used || path.ends_with("tests.rs"), "{} mentions {word}", path.display());
             }
         }
