@@ -19,6 +19,8 @@ pub mod host;
 pub mod io;
 pub mod proto;
 pub mod session;
+#[cfg(test)]
+mod snapshot;
 
 pub use cli::serve_main;
 pub use client::{Change, Client, Driver, Received, Route, Target};

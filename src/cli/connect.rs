@@ -208,7 +208,7 @@ async fn never_attached(client: &Client) -> Ending {
 async fn report(client: Client, mut reporter: Reporter) {
     let mut change = client.last_change();
     loop {
-        reporter.tell(&change, client.attempt());
+        reporter.tell(&change);
         if change.status.is_final() {
             return;
         }

@@ -13,6 +13,7 @@ mod driver;
 mod route;
 mod transport;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,7 +24,7 @@ pub use route::{Route, Target};
 use crate::io::clock::Clock;
 use crate::io::port::{Machine, Port};
 use crate::io::random;
-use crate::proto::limits::{CHUNK_BYTES, PAYLOAD_BYTES_MAX};
+use crate::proto::limits::{CHANGES_MAX, CHUNK_BYTES, PAYLOAD_BYTES_MAX};
 use crate::proto::{Channel, InstanceId, SessionId};
 use crate::session::client as machine;
 pub use crate::session::client::{Cause, Closed, Outside, Refused, Rejected, Status};
@@ -48,8 +49,10 @@ pub struct Client {
 /// A state, and why it was entered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// How many changes there were before: a watcher that was slow sees what it missed.
+    /// How many changes there were before.
     pub number: u64,
+    /// The attempt that was current.
+    pub attempt: u64,
     /// The state.
     pub status: Status,
     /// Why.
@@ -61,11 +64,12 @@ pub(crate) struct Shared {
     port: Port<Noted, Received>,
 }
 
-/// A client machine, and the last change that was told of it.
+/// A client machine, and the last changes of its state, so that a slow watcher misses none.
 #[derive(Debug)]
 struct Noted {
     machine: machine::Client,
-    change: Change,
+    /// The newest last; never empty.
+    changes: VecDeque<Change>,
 }
 
 impl Client {
@@ -74,8 +78,8 @@ impl Client {
         let clock = Clock::new();
         let seed = u64::from_le_bytes(random::bytes());
         let machine = machine::Client::new(config, SessionId(random::id()), seed, clock.now());
-        let change = Change { number: 0, status: machine.status(), cause: Cause::User };
-        let port = Port::new(Noted { machine, change }, clock);
+        let change = Change { number: 0, attempt: 0, status: machine.status(), cause: Cause::User };
+        let port = Port::new(Noted { machine, changes: VecDeque::from([change]) }, clock);
         let shared = Arc::new(Shared { port });
         (Client { shared: Arc::clone(&shared) }, Driver::new(shared, target))
     }
@@ -168,13 +172,15 @@ impl Client {
 
     /// The last change of the state.
     pub fn last_change(&self) -> Change {
-        self.shared.port.lock().machine.change.clone()
+        self.shared.port.lock().machine.changes.back().cloned().expect("there is always a last one")
     }
 
-    /// Waits for the change after the one that is known.
+    /// Waits for the change after the one that is known. A watcher that is slow gets them one by
+    /// one; one that is [`CHANGES_MAX`] behind misses the oldest, which the numbers show.
     pub async fn changed(&self, known: &Change) -> Change {
-        let newer = |client: &Noted| (client.change.number > known.number).then(|| client.change.clone());
-        self.shared.port.wait(|inner| newer(&inner.machine)).await
+        let next =
+            |client: &Noted| client.changes.iter().find(|change| change.number > known.number).cloned();
+        self.shared.port.wait(|inner| next(&inner.machine)).await
     }
 
     /// Number of the attempt that is current, or was the last.
@@ -234,7 +240,17 @@ impl Drop for Client {
 
 impl Noted {
     fn note(&mut self, status: Status, cause: Cause) {
-        self.change = Change { number: self.change.number + 1, status, cause };
+        let last = self.changes.back().expect("there is always a last one");
+        // The machine tells its first state, too, which was known when it was made.
+        if last.status == status && last.cause == cause {
+            return;
+        }
+        let number = last.number + 1;
+        if self.changes.len() >= CHANGES_MAX {
+            self.changes.pop_front();
+        }
+        let attempt = self.machine.attempt();
+        self.changes.push_back(Change { number, attempt, status, cause });
     }
 }
 

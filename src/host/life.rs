@@ -3,7 +3,7 @@
 //! In this order: its own session, the lock, the sockets, the record, the application, the word
 //! that it is ready; then it serves; then the tombstone, and nothing left that lies.
 //!
-//! Serving is left to [`daemon`](super::daemon), starting and waiting to the [`spawn`](super::spawn)
+//! Serving is left to [`daemon`], starting and waiting to the [`spawn`](super::spawn)
 //! of whoever wants a server.
 
 use std::ffi::OsString;
@@ -115,12 +115,12 @@ impl Life {
             self.leave(&directory, &lock);
             Stillborn::Other(why)
         })?;
+        log::info!("instance {instance} serves in {}", self.place.directory().display());
         tell(READY);
         if self.starter == Starter::Proxy {
             // The pipe must not stay open: whoever waits for its end would wait for ours.
             let _ = rustix::stdio::dup2_stdout(rustix::stdio::stderr());
         }
-        log::info!("instance {instance} serves in {}", self.place.directory().display());
         if let Some(identifier) = self.place.identifier().cloned() {
             smol::unblock(move || sweep(&identifier)).detach();
         }

@@ -196,6 +196,9 @@ pub const READ_BYTES_MIN: usize = 64 << 10;
 /// only queue up before what is urgent.
 pub const WRITE_BYTES_MAX: usize = 256 << 10;
 
+/// Changes of a client's state that are kept for slow watchers: some outages' worth.
+pub const CHANGES_MAX: usize = 64;
+
 /// Reads of one transport in a row before the others, the alarm and the writes get their turn.
 pub const FILLS_MAX: usize = 8;
 

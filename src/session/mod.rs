@@ -23,6 +23,8 @@ pub mod inbox;
 pub mod launch;
 pub mod outbox;
 pub mod server;
+#[cfg(test)]
+mod tests;
 pub mod time;
 
 pub use config::{BackoffConfig, ClientConfig, First, LaunchConfig, ServerConfig, WindowConfig};

@@ -123,6 +123,9 @@ fn the_simulator_sees_the_pure_floors_only() {
 #[test]
 fn every_file_says_what_it_is_and_stays_short() {
     for folder in ["src", "sim/src", "tests", "examples", "benches"] {
+        if !root().join(folder).is_dir() {
+            continue;
+        }
         for (path, text) in sources(folder) {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
             assert!(text.starts_with("//! "), "{} does not open by saying what it is", path.display());

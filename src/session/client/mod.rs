@@ -118,7 +118,6 @@ impl Client {
     /// Does what is due. Safe at any time; early calls do nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.notice_suspension(now);
-        self.inbox.handle_timeout(now);
         match &mut self.state {
             State::Connecting(opening) | State::Reconnecting(opening) => {
                 if opening.until().is_some_and(|until| now >= until) {
@@ -135,6 +134,7 @@ impl Client {
                 }
             }
             State::Attached(attached) => {
+                self.inbox.handle_timeout(now);
                 if attached.ended_until.is_some_and(|until| now >= until) {
                     return self.lose(now, Cause::Ended, None);
                 }

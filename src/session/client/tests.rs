@@ -2,6 +2,10 @@
 //!
 //! What client and server do together is left to the tests of both over one link.
 
+mod pairs;
+mod scenario;
+mod sequences;
+
 use std::time::Duration;
 
 use bytes::Bytes;

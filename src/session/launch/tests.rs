@@ -2,6 +2,8 @@
 //!
 //! Real locks and processes are left to the host's tests.
 
+mod sequences;
+
 use std::time::Duration;
 
 use super::*;

@@ -102,7 +102,6 @@ impl Server {
     /// Does what is due. Safe at any time; early calls do nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.notice_suspension(now);
-        self.inbox.handle_timeout(now);
         while self.attaching.front().is_some_and(|attaching| now >= attaching.until) {
             let late = self.attaching.pop_front().expect("it was there");
             self.effects.push_back(Effect::Close(late.transport, None));
@@ -111,7 +110,8 @@ impl Server {
             State::Unmet { until } if now >= *until => self.end_unless_exited(GoneReason::Unmet),
             State::Detached { until } if now >= *until => self.end_unless_exited(GoneReason::Idle),
             State::Attached(link) if now >= link.silent_at => self.drop_link(now, None, Cause::Silence),
-            State::Unmet { .. } | State::Detached { .. } | State::Attached(_) | State::Ended(_) => {}
+            State::Attached(_) => self.inbox.handle_timeout(now),
+            State::Unmet { .. } | State::Detached { .. } | State::Ended(_) => {}
         }
     }
 
