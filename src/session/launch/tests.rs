@@ -2,6 +2,7 @@
 //!
 //! Real locks and processes are left to the host's tests.
 
+mod pairs;
 mod sequences;
 
 use std::time::Duration;
