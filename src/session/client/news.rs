@@ -230,7 +230,7 @@ impl Client {
 
     /// The first attempt's process has ended before it was attached.
     fn on_first_exit(&mut self, now: Time, exit: ProxyExit, started: bool) {
-        let message = exit.verdict.as_ref().map_or_else(|| exit.last_words.clone(), |v| v.message.clone());
+        let message = exit.words();
         match exit.status {
             ProgramExit::Code(EXIT_ALREADY_RUNNING) => {
                 self.end_refused(Refused::AlreadyRunning, Cause::Exited(exit.status, message));
@@ -251,7 +251,7 @@ impl Client {
     /// The current transport's process has ended: 90 is a verdict, all else a lost transport.
     fn on_exit(&mut self, now: Time, exit: ProxyExit) {
         let reason = exit.verdict.as_ref().and_then(|verdict| verdict.reason);
-        let cause = Cause::Exited(exit.status, exit.last_words);
+        let cause = Cause::Exited(exit.status, exit.words());
         match exit.status {
             ProgramExit::Code(EXIT_NOT_RUNNING) => {
                 self.end_not_running(reason.unwrap_or(GoneReason::Unknown), cause);
