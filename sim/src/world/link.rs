@@ -176,7 +176,7 @@ impl<K: Kit> World<'_, K> {
 
     pub(super) fn schedule_down(&mut self, id: LinkId) {
         let link = &mut self.links[id as usize];
-        let blocked = link.broken || self.weather.blocks_down(link.client);
+        let blocked = link.broken || link.is_dead() || self.weather.blocks_down(link.client);
         if let Some(at) = link.down.next_at().filter(|_| !link.down.scheduled && !blocked) {
             link.down.scheduled = true;
             let mut at = at.max(self.now);
@@ -278,6 +278,18 @@ impl<K: Kit> World<'_, K> {
     /// Bytes, lines and the end arrive at the client.
     pub(super) fn on_link_down(&mut self, id: LinkId) {
         self.links[id as usize].down.scheduled = false;
+        self.drain_down(id);
+        let proxy = self.links[id as usize].proxy;
+        if std::mem::take(&mut self.links[id as usize].down.writer_waits)
+            && let Some(conn) = proxy.and_then(|proxy| self.proxies[proxy as usize].conn)
+        {
+            self.schedule_conn_down(conn);
+        }
+        self.schedule_down(id);
+        self.client_settle(self.links[id as usize].client);
+    }
+
+    fn drain_down(&mut self, id: LinkId) {
         loop {
             let link = &mut self.links[id as usize];
             if link.broken || self.weather.blocks_down(link.client) || link.is_dead() {
@@ -294,14 +306,6 @@ impl<K: Kit> World<'_, K> {
                 }
             }
         }
-        let proxy = self.links[id as usize].proxy;
-        if std::mem::take(&mut self.links[id as usize].down.writer_waits)
-            && let Some(conn) = proxy.and_then(|proxy| self.proxies[proxy as usize].conn)
-        {
-            self.schedule_conn_down(conn);
-        }
-        self.schedule_down(id);
-        self.client_settle(self.links[id as usize].client);
     }
 
     fn read_down(&mut self, id: LinkId, count: usize) {
@@ -406,6 +410,8 @@ impl<K: Kit> World<'_, K> {
 
     /// The ssh process has ended: the client gets its status, at times twice.
     pub(super) fn on_link_gone(&mut self, id: LinkId) {
+        // Whatever it said is handed in before its status.
+        self.drain_down(id);
         let link = &mut self.links[id as usize];
         link.stage = Stage::Dead;
         let client = link.client;

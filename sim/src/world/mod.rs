@@ -61,8 +61,8 @@ type ServerId = u32;
 /// Tells this stream of a seed from the one that the scenario was drawn from.
 const PURPOSE: u64 = 2;
 
-/// Events after which a run is stuck: a hundred times what a long one has.
-const EVENTS_MAX: u64 = 3_000_000;
+/// Events after which a run is stuck: some ten times what a long one has.
+const EVENTS_MAX: u64 = 300_000;
 
 /// One run.
 pub(crate) struct World<'s, K: Kit> {
@@ -196,7 +196,6 @@ impl<'s, K: Kit> World<'s, K> {
             EventKind::End => self.on_end(id),
             EventKind::Heal => self.on_heal(),
             EventKind::Settle => self.on_settle(),
-            EventKind::Finish => self.on_finish(),
             EventKind::Sweep => self.on_sweep(),
         }
     }
@@ -233,7 +232,6 @@ impl<'s, K: Kit> World<'s, K> {
             | EventKind::End
             | EventKind::Heal
             | EventKind::Settle
-            | EventKind::Finish
             | EventKind::Sweep => false,
         }
     }

@@ -76,8 +76,6 @@ events! {
     Heal,
     /// Is everything settled?
     Settle,
-    /// All sessions end.
-    Finish,
     /// Is anything left?
     Sweep,
 }
