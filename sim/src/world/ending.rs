@@ -26,6 +26,7 @@ impl<K: Kit> World<'_, K> {
                 Mode::Hostile => AFTERMATH,
             };
         for client in 0..self.clients.len() as ClientId {
+            self.weather.client_mut(client).next_proxy_dies = None;
             self.wake_client(client, Input::NetworkUp);
         }
         self.after(LOOK, EventKind::Settle, 0);

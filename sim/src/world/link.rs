@@ -22,6 +22,9 @@ const ROOM_BYTES: usize = 16 << 10;
 /// Time after which ssh gives up connecting.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Time after which an ssh that was asked to look finds its connection dead.
+const KEEPALIVE: Duration = Duration::from_secs(45);
+
 /// Longest time between the closing of a link and the killing of its ssh.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
@@ -139,7 +142,7 @@ impl<K: Kit> World<'_, K> {
             // The user is typing: as long as it takes.
             self.links[id as usize].dial_until = None;
             self.after(Duration::from_millis(250), EventKind::Dial, id);
-        } else if self.weather.partitions > 0 || self.host.downs > 0 {
+        } else if self.weather.partitions > 0 || self.host.downs > 0 || link.broken {
             if self.now >= until {
                 self.ssh_ends(id, 255, "ssh: connect to host devbox port 22: Connection timed out");
             } else {
@@ -490,6 +493,12 @@ impl<K: Kit> World<'_, K> {
             self.links[id as usize].down.mark(self.now, &wire, Mark::End);
             self.schedule_down(id);
             self.ssh_ends(id, 255, "client_loop: send disconnect: Connection reset by peer");
+        } else if !self.links[id as usize].started {
+            // As long as nothing was heard of the proxy, ssh's own keepalive is what notices.
+            let link = &mut self.links[id as usize];
+            link.exit = Some(ProgramExit::Code(255));
+            link.last_words = "Timeout, server devbox not responding.";
+            self.after(KEEPALIVE, EventKind::LinkGone, id);
         }
     }
 
