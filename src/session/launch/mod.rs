@@ -300,11 +300,7 @@ impl Launch {
     fn on_seek(&mut self, now: Time, view: View, attach_until: Time, starter_until: Time) {
         let look = Look::At(now + self.config.look_interval);
         match view.lock {
-            Lock::Held(_) => {
-                // The time to attach starts when there is something to attach to.
-                let attach_until = attach_until.max(now + self.config.look_interval);
-                self.attach(attach_until, starter_until);
-            }
+            Lock::Held(_) => self.attach(attach_until, starter_until),
             Lock::Free if view.starter_busy && now < starter_until => {
                 // A first attach may have been cut in the middle: its server is about to take the lock.
                 let attach_until = now + self.config.attach_timeout;
