@@ -295,6 +295,9 @@ impl Server {
             self.effects.push_back(Effect::Close(old.transport, bye));
         }
         self.owner = Some(Owner { session: hello.session, attempt: hello.attempt });
+        if !same {
+            self.inbox.disown();
+        }
         self.inbox.resume();
         let welcome = Welcome {
             protocol: hello.protocol.1.min(PROTOCOL_VERSION),
