@@ -1,8 +1,10 @@
 //! One run: a scenario in, a verdict out.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use reattach::session::Time;
 
-use crate::check::{Checks, Goals};
+use crate::check::{Checks, Goals, Promise};
 use crate::machine::{Kit, Real};
 use crate::scenario::Scenario;
 use crate::trace::{Detail, Trace};
@@ -39,8 +41,10 @@ pub fn run(scenario: &Scenario, detail: Detail) -> Outcome {
 /// Runs a scenario with the machines of a kit.
 pub fn run_with<K: Kit>(scenario: &Scenario, detail: Detail) -> Outcome {
     let mut world = World::<K>::new(scenario, detail);
-    world.run();
+    // What a machine's panic leaves behind is only read, and the world ends with it.
+    let ran = panic::catch_unwind(AssertUnwindSafe(|| world.run()));
     let ended_at = world.ended_at();
+    world.checks.judge(ended_at, Promise::NoPanic, ran.is_ok(), || "a machine panicked".to_owned());
     let World { trace, checks, goals, .. } = world;
     Outcome { trace, checks, goals, ended_at }
 }

@@ -34,8 +34,8 @@ goals! {
     ReplayCut "replay-cut-in-the-middle",
     /// A link was cut inside a frame.
     CutMidFrame "cut-mid-frame",
-    /// A frame that was delivered before came again and was dropped.
-    Duplicate "duplicate-dropped",
+    /// A message that one transport took down was sent again on the next.
+    SentAgain "message-sent-again",
     /// The owner's next attempt displaced a transport that was attached.
     ZombieDisplaced "zombie-displaced",
     /// Another session took over.
@@ -88,7 +88,7 @@ goals! {
     JudgedGone "judged-gone",
     /// A proxy was killed before it relayed.
     ProxyKilledLaunching "proxy-killed-while-launching",
-    /// One half of an attachment never got its other.
+    /// Half of an attachment never got its other half.
     HalfPair "half-pair-dropped",
     /// A signal was held back because its target was no longer the server.
     SignalHeldBack "signal-held-back",

@@ -81,6 +81,8 @@ promises! {
     EndJustified "end-justified" Safety,
     /// A client is refused for the reason that it is given.
     RefusalJustified "refusal-justified" Safety,
+    /// No machine panics, whatever it is told.
+    NoPanic "no-panic" Safety,
 }
 
 /// What a broken promise means.

@@ -32,6 +32,7 @@ fn draw_setting(dice: &mut Dice) -> Setting {
         latency: dice.log_duration(Duration::from_micros(100), Duration::from_millis(300)),
         bandwidth: u32::try_from(dice.log_between(20, 100_000)).expect("in range"),
         ssh_time: dice.log_duration(Duration::from_millis(20), Duration::from_secs(5)),
+        step_time: dice.log_duration(Duration::from_micros(20), Duration::from_millis(100)),
         program_time: dice.log_duration(Duration::from_micros(50), Duration::from_millis(50)),
         idle_lifetime: if dice.one_in(4) {
             dice.log_duration(Duration::from_secs(2), Duration::from_secs(60))
@@ -110,9 +111,16 @@ fn draw_faults(dice: &mut Dice, mode: Mode, duration: Duration, clients: u8, ent
             .collect();
     }
     let count = dice.log_between(1, 24);
+    let mut last = Duration::ZERO;
     for _ in 0..count {
         let kind = dice.pick(&kinds);
-        let at = dice.within(duration);
+        // Trouble seldom comes alone: every other fault is close behind the one before.
+        let at = if dice.one_in(2) {
+            dice.within(duration)
+        } else {
+            (last + dice.log_duration(Duration::from_millis(1), Duration::from_secs(20))).min(duration)
+        };
+        last = at;
         let longest = match kind {
             FaultKind::Sleep | FaultKind::ClockJump | FaultKind::HostClockJump => Duration::from_secs(3600),
             _ => duration,

@@ -58,6 +58,8 @@ pub struct Setting {
     pub bandwidth: u32,
     /// What ssh needs to start a command.
     pub ssh_time: Duration,
+    /// What a process on the host needs for one step, about.
+    pub step_time: Duration,
     /// What the hosted program needs for a request.
     pub program_time: Duration,
     /// Life of a server without a client.
@@ -82,6 +84,7 @@ impl Default for Setting {
             latency: Duration::from_millis(20),
             bandwidth: 1000,
             ssh_time: Duration::from_millis(500),
+            step_time: Duration::from_micros(100),
             program_time: Duration::from_millis(5),
             idle_lifetime: Duration::from_secs(3600),
             unmet_lifetime: Duration::from_secs(120),
@@ -148,7 +151,7 @@ impl Setting {
         let notice = client.probe_timeout + client.heartbeat_interval * (client.heartbeat_misses_max + 1);
         let stop = launch.stop_grace + launch.kill_wait;
         let start = launch.starter_wait + stop + launch.ready_timeout + launch.attach_timeout;
-        let round_trips = self.latency * 8 + self.ssh_time * 4;
+        let round_trips = self.latency * 8 + self.ssh_time * 4 + self.step_time * 60;
         let attempt = client.open_timeout.unwrap_or_default() + client.attach_timeout + client.exit_wait;
         let tries = (max * 5 / 4 + round_trips + launch.attach_timeout) * self.attempts_max;
         let bytes = u64::from(self.window) * 4 + 64 * u64::from(self.window_frames);

@@ -107,13 +107,14 @@ fn parse_setting(name: &str, value: &str, setting: &mut Setting) -> Result<(), S
         "latency" => setting.latency = duration(value)?,
         "bandwidth" => setting.bandwidth = at_least_one(value)?,
         "ssh-time" => setting.ssh_time = duration(value)?,
+        "step-time" => setting.step_time = duration(value)?,
         "program-time" => setting.program_time = duration(value)?,
         "idle-lifetime" => setting.idle_lifetime = duration(value)?,
         "unmet-lifetime" => setting.unmet_lifetime = duration(value)?,
         "window" => setting.window = at_least_one(value)?,
         "window-frames" => setting.window_frames = at_least_one(value)?,
         "attempts-max" => setting.attempts_max = at_least_one(value)?,
-        "pids" => setting.pids = at_least_one(value)?.max(4),
+        "pids" => setting.pids = at_least_one(value)?.clamp(4, 64),
         "wake-told" => {
             setting.wake_told = match value {
                 "yes" => true,
@@ -123,8 +124,8 @@ fn parse_setting(name: &str, value: &str, setting: &mut Setting) -> Result<(), S
         }
         _ => {
             return Err(format!(
-                "\"{name}\" cannot be set; latency, bandwidth, ssh-time, program-time, idle-lifetime, \
-                 unmet-lifetime, window, window-frames, attempts-max, pids and wake-told can"
+                "\"{name}\" cannot be set; latency, bandwidth, ssh-time, step-time, program-time, \
+                 idle-lifetime, unmet-lifetime, window, window-frames, attempts-max, pids and wake-told can"
             ));
         }
     }
@@ -248,11 +249,12 @@ pub fn print(scenario: &Scenario) -> String {
     text
 }
 
-fn settings(setting: &Setting) -> [(&'static str, String); 11] {
+fn settings(setting: &Setting) -> [(&'static str, String); 12] {
     [
         ("latency", time(setting.latency)),
         ("bandwidth", setting.bandwidth.to_string()),
         ("ssh-time", time(setting.ssh_time)),
+        ("step-time", time(setting.step_time)),
         ("program-time", time(setting.program_time)),
         ("idle-lifetime", time(setting.idle_lifetime)),
         ("unmet-lifetime", time(setting.unmet_lifetime)),

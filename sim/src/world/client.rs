@@ -3,7 +3,7 @@
 //! What the user does and sees is left to `editor`, the ssh below to `link`, and whether what the
 //! machine says is true to `judge`.
 
-use reattach::proto::{ProgramExit, SessionId, encode};
+use reattach::proto::{ProgramExit, Seq, SessionId, encode};
 use reattach::session::First;
 use reattach::session::client::{Attempt, Cause, Client, Effect, Input, Launch, News, Status};
 
@@ -27,6 +27,8 @@ pub(super) struct ClientProcess<C> {
     pub(super) hangs: u32,
     /// Highest attempt so far.
     attempt: Attempt,
+    /// The highest number that was sent.
+    pub(super) sent: Seq,
     /// Attempts to reattach since the last handshake or wake-up.
     pub(super) tries: u32,
     /// The outage's last state was exhausted.
@@ -66,6 +68,7 @@ impl<K: Kit> World<'_, K> {
             alarm: Alarm::default(),
             hangs: 0,
             attempt: 0,
+            sent: 0,
             tries: 0,
             exhausted: false,
         });
@@ -274,6 +277,12 @@ impl<K: Kit> World<'_, K> {
                 break;
             };
             debug_assert_eq!(attempt, link.attempt, "frames are only given for the open transport");
+            if let Some(seq) = frame.seq() {
+                if seq <= process.sent {
+                    self.goals.reach(Goal::SentAgain);
+                }
+                process.sent = process.sent.max(seq);
+            }
             self.scratch.clear();
             encode(&frame, &mut self.scratch);
             if !link.is_dead() {

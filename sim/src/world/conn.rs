@@ -223,6 +223,8 @@ impl<K: Kit> World<'_, K> {
         };
         if conn.opened {
             self.server_transport_lost(server, id);
+        } else {
+            self.goals.reach(Goal::HalfPair);
         }
         if !self.conns[id as usize].server_gone {
             self.server_lets_go(id);

@@ -145,6 +145,7 @@ impl<K: Kit> World<'_, K> {
             let stalls = process.editor.stalls;
             process.editor = Editor { stalls, ..Editor::new(session) };
             process.tries = 0;
+            process.sent = 0;
             self.goals.reach(Goal::Restarted);
         }
         self.user_input(client, Input::Restart(id));

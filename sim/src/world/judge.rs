@@ -35,6 +35,8 @@ pub(super) struct ServerTruth {
     pub(super) terminated: bool,
     /// The host went down since it was started.
     pub(super) rebooted_since: bool,
+    /// Sessions that took over: what their predecessors left comes on top of the bound.
+    takeovers: u64,
     /// The highest attempt of its owner that it accepted.
     owner_attempt: u64,
 }
@@ -231,7 +233,7 @@ impl<K: Kit> World<'_, K> {
         let frames_max = u64::from(setting.window_frames) + FRAME_SLACK;
         let bounded = outbox.unacked_bytes() <= setting.window as usize + MESSAGE_SLACK
             && frames <= frames_max
-            && inbox.unconsumed() as u64 <= frames_max;
+            && inbox.unconsumed() as u64 <= frames_max * (1 + self.servers[id as usize].truth.takeovers);
         self.checks.judge(self.now, Promise::BoundedMemory, bounded, || {
             format!("server {id} keeps {frames} frames, {outbox:?}, {inbox:?}")
         });
@@ -272,6 +274,8 @@ impl<K: Kit> World<'_, K> {
         let newest = process.truth.owner_attempt;
         if accepted {
             process.truth.owner_attempt = hello.attempt;
+            let newcomer = before.owner.is_some_and(|owner| owner != hello.session);
+            process.truth.takeovers += u64::from(newcomer);
         }
         let owner = before.owner == Some(hello.session);
         let stranger = before.owner.is_some() && !owner;

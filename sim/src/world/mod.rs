@@ -132,12 +132,14 @@ impl<'s, K: Kit> World<'s, K> {
             if let What::Fault(fault) = &entry.what
                 && fault.kind.is_lasting()
             {
+                // An end comes after its beginning, and all of them before the healing.
                 let end = (entry.at + fault.duration).min(self.scenario.duration);
+                let end = end.max(entry.at + Duration::from_micros(1));
                 // The last moment belongs to the healing, which comes after all ends.
                 self.at(Time::ZERO + end, EventKind::End, id);
             }
         }
-        self.at(Time::ZERO + self.scenario.duration + Duration::from_micros(1), EventKind::Heal, 0);
+        self.at(Time::ZERO + self.scenario.duration + Duration::from_micros(2), EventKind::Heal, 0);
     }
 
     /// Lets everything happen, until the end or the first broken promise.
@@ -253,11 +255,17 @@ impl<'s, K: Kit> World<'s, K> {
         self.at(self.now + delay, kind, id);
     }
 
-    /// After some microseconds: the time that a process on a machine that is not idle needs.
+    /// After a moment on the laptop, which is never busy for long.
     fn soon(&mut self, kind: EventKind, id: u32) {
-        let busy = if self.dice.one_in(16) { 20_000 } else { 200 };
-        let delay = Duration::from_micros(1 + u64::from(self.dice.below(busy)));
+        let delay = Duration::from_micros(1 + u64::from(self.dice.below(200)));
         self.after(delay, kind, id);
+    }
+
+    /// After the time that a process on the host needs for a step; at times ten times as much.
+    fn next_step(&mut self, kind: EventKind, id: u32) {
+        let busy = if self.dice.one_in(16) { 20 } else { 2 };
+        let delay = self.dice.within(self.scenario.setting.step_time * busy);
+        self.after(delay + Duration::from_micros(1), kind, id);
     }
 
     fn laptop_now(&self) -> Time {

@@ -158,7 +158,7 @@ impl<K: Kit> World<'_, K> {
         let proxy = &mut self.proxies[id as usize];
         if proxy.alive && !proxy.stepping && !proxy.steps.is_empty() {
             proxy.stepping = true;
-            self.soon(EventKind::ProxyStep, id);
+            self.next_step(EventKind::ProxyStep, id);
         }
     }
 
@@ -253,7 +253,7 @@ impl<K: Kit> World<'_, K> {
         }
         match self.host.connect(conn, Half::Input) {
             Ok(server) => {
-                self.soon(EventKind::Accept, server);
+                self.next_step(EventKind::Accept, server);
                 self.proxies[id as usize].steps.push_front(Step::ConnectOutput(conn));
             }
             Err(why) => self.not_attached(id, conn, why),
@@ -263,7 +263,7 @@ impl<K: Kit> World<'_, K> {
     fn connect_output(&mut self, id: ProxyId, conn: ConnId) {
         match self.host.connect(conn, Half::Output) {
             Ok(server) => {
-                self.soon(EventKind::Accept, server);
+                self.next_step(EventKind::Accept, server);
                 self.proxy_input(id, Input::Attached);
             }
             Err(why) => self.not_attached(id, conn, why),

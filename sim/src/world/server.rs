@@ -80,7 +80,7 @@ impl<K: Kit> World<'_, K> {
             truth: ServerTruth::default(),
         });
         if hangs == 0 {
-            self.soon(EventKind::ServerStep, id);
+            self.next_step(EventKind::ServerStep, id);
         }
         Some(id)
     }
@@ -89,7 +89,7 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn release_spawns(&mut self) {
         for id in 0..u32::try_from(self.servers.len()).expect("few servers") {
             if self.servers[id as usize].alive && self.servers[id as usize].stage == Stage::TakeLock {
-                self.soon(EventKind::ServerStep, id);
+                self.next_step(EventKind::ServerStep, id);
             }
         }
     }
@@ -146,7 +146,7 @@ impl<K: Kit> World<'_, K> {
         if !matches!(self.servers[id as usize].stage, Stage::Ending(_)) {
             self.servers[id as usize].stage = next;
         }
-        self.soon(EventKind::ServerStep, id);
+        self.next_step(EventKind::ServerStep, id);
     }
 
     fn server_fails(&mut self, id: ServerId, why: String) {
