@@ -39,8 +39,8 @@ use crate::proto::{GoneReason, InstanceId, Verdict};
 pub struct Launch {
     config: LaunchConfig,
     mode: Mode,
-    /// The instance that a start has spawned, for the reason of its end only.
-    spawned: Option<InstanceId>,
+    /// The instance that was spawned or found, for the reason of its end only.
+    met: Option<InstanceId>,
     state: State,
     effects: VecDeque<Effect>,
 }
@@ -102,7 +102,7 @@ impl Launch {
                 (State::Seek { attach_until, starter_until, look: Look::UnderWay }, Effect::Look)
             }
         };
-        Launch { config, mode, spawned: None, state, effects: VecDeque::from([effect]) }
+        Launch { config, mode, met: None, state, effects: VecDeque::from([effect]) }
     }
 
     /// Takes the host's answer to an effect, or news of the relay. Answers that come too late, or
@@ -123,7 +123,7 @@ impl Launch {
                 self.effects.push_back(Effect::Look);
             }
             (State::Meet, Input::Saw(view)) => {
-                self.spawned = view.evidence.record.map(|record| record.instance);
+                self.met = view.evidence.record.map(|record| record.instance);
                 self.effects.push_back(Effect::DropStarter);
                 self.attach(now + self.config.attach_timeout, now);
             }
@@ -315,7 +315,10 @@ impl Launch {
     fn on_seek(&mut self, now: Time, view: View, attach_until: Time, starter_until: Time) {
         let look = Look::At(now + self.config.look_interval);
         match view.lock {
-            Lock::Held(_) => self.attach(attach_until, starter_until),
+            Lock::Held(_) => {
+                self.met = view.evidence.record.map(|record| record.instance);
+                self.attach(attach_until, starter_until);
+            }
             Lock::Free if view.starter_busy && now < starter_until => {
                 // A first attach may have been cut in the middle: its server is about to take the lock.
                 let attach_until = now + self.config.attach_timeout;
@@ -353,8 +356,8 @@ impl Launch {
 
     fn exit_not_running(&mut self, evidence: Evidence) {
         let expected = match self.mode {
-            Mode::Reconnect(expected) => expected,
-            Mode::Start(_) => self.spawned,
+            Mode::Reconnect(expected) => expected.or(self.met),
+            Mode::Start(_) => self.met,
         };
         let reason = evidence.reason(expected);
         self.exit(EXIT_NOT_RUNNING, Some(reason), format!("the server is not running ({reason})"));
