@@ -44,7 +44,23 @@ impl<K: Kit> World<'_, K> {
             (Mode::Recoverable, Some(why)) if late => {
                 self.judge(Promise::SettledInTime, false, || why);
             }
-            (Mode::Hostile | Mode::Recoverable, _) => self.after(LOOK, EventKind::Settle, 0),
+            (Mode::Hostile | Mode::Recoverable, _) => {
+                self.help_the_impatient();
+                self.after(LOOK, EventKind::Settle, 0);
+            }
+        }
+    }
+
+    /// A budget of one or two attempts does not outlast a server that is on its way down: there,
+    /// the users try again themselves.
+    fn help_the_impatient(&mut self) {
+        if self.scenario.setting.attempts_max >= limits::ATTEMPTS_MAX {
+            return;
+        }
+        for client in 0..self.clients.len() as ClientId {
+            if self.clients[client as usize].status == Status::ReconnectExhausted {
+                self.wake_client(client, Input::Retry);
+            }
         }
     }
 

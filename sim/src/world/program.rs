@@ -91,7 +91,7 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn program_wake(&mut self, server: ServerId) {
         let process = &mut self.servers[server as usize];
         let program = &mut process.program;
-        let has_work = !program.is_idle() || (program.exit.is_some() && !program.told);
+        let has_work = if program.exit.is_some() { !program.told } else { !program.is_idle() };
         if program.stepping || program.stalls > 0 || !process.alive || !has_work {
             return;
         }
