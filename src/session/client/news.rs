@@ -21,9 +21,14 @@ const SHELL_NOT_RUN: std::ops::RangeInclusive<i32> = 126..=127;
 impl Client {
     pub(super) fn on_news(&mut self, now: Time, news: News) {
         match (&mut self.state, news) {
-            (State::Connecting(opening) | State::Reconnecting(opening), News::Started) => {
+            (State::Connecting(opening), News::Started) => {
                 opening.started = true;
+                // Nobody types a password any more: what is left takes a bounded time.
+                if let Phase::Open { until: until @ None } = &mut opening.phase {
+                    *until = self.config.open_timeout.map(|timeout| now + timeout);
+                }
             }
+            (State::Reconnecting(opening), News::Started) => opening.started = true,
             (State::Connecting(opening) | State::Reconnecting(opening), News::Preamble) => {
                 opening.started = true;
                 match opening.phase {
