@@ -153,7 +153,7 @@ fn what_ssh_says_is_in_our_sentence() {
     let cases: [(&[&str], &str); 3] = [
         // The privileged ports of this machine are nobody's here.
         (&["--ssh-arg", "-p1"], "port 1: Connection refused"),
-        (&["--ssh-arg", "-oIdentityFile=none"], "Permission denied"),
+        (&["--ssh-arg", "-lnobody-of-that-name"], "Permission denied"),
         (&["--server-path", "/no/such/server"], "/no/such/server"),
     ];
     for (words, part) in cases {
