@@ -9,8 +9,6 @@
 //! cli       floor 4   arguments, exit codes, output
 //! ```
 
-#[cfg(test)]
-mod fixture;
 pub mod io;
 pub mod proto;
 pub mod session;

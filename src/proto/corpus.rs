@@ -8,11 +8,11 @@ use bytes::BytesMut;
 use serde::Serialize;
 
 use super::{Decoder, Frame, encode};
-use crate::fixture::Fixture;
+use crate::snapshot::Fixture;
 
 #[test]
 fn decodes_every_file_as_it_says() {
-    let files = crate::fixture::read_all("wire");
+    let files = crate::snapshot::read_all("wire");
     assert!(files.len() > 30);
     for Fixture { name, path, text } in files {
         let lines = || text.lines().filter(|line| !line.starts_with('#'));

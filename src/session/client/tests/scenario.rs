@@ -20,12 +20,12 @@ use std::fmt::Write;
 use serde::de::DeserializeOwned;
 
 use super::*;
-use crate::fixture::Fixture;
 use crate::proto::{Refusal, Verdict};
+use crate::snapshot::Fixture;
 
 #[test]
 fn plays_every_situation_as_its_trace_says() {
-    for Fixture { name, path, text } in crate::fixture::read_all("scenario/client") {
+    for Fixture { name, path, text } in crate::snapshot::read_all("scenario/client") {
         let trace = play(&path, &text);
         crate::snapshot::assert_snapshot(&format!("client_{name}"), &trace);
     }
