@@ -266,7 +266,11 @@ impl Server {
                     let message = format!("attempt {} was accepted before", owner.attempt);
                     return refuse(RefusalReason::StaleAttempt, message);
                 }
-                hello.received
+                match hello.instance {
+                    Some(_) => hello.received,
+                    // Its Welcome was lost with the last transport: it is a newcomer still.
+                    None => self.outbox.first() - 1,
+                }
             }
             Some(_) if !hello.takeover => {
                 let message = "the server belongs to another session; a takeover would displace it";
