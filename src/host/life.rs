@@ -181,7 +181,8 @@ impl Life {
         make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
     ) -> Result<(A, InstanceId, Signals), String> {
         // Before the application, which would be left behind by a signal that nobody handles.
-        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
+        // All that a starter may have ignored: what is caught here is not ignored by the program.
+        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup, Signal::Quit])
             .map_err(|error| format!("signals cannot be handled: {error}"))?;
         let instance = InstanceId(random::id());
         let command = self.command.clone().unwrap_or_default();
