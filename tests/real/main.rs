@@ -16,6 +16,7 @@ mod ending;
 mod examples;
 mod gone;
 mod house;
+mod idle;
 mod loss;
 mod noise;
 mod seat;

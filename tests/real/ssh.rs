@@ -1,11 +1,12 @@
 //! Over real ssh: the connection dies on either side, or freezes, and the session does not.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::Duration;
 
 use crate::client::{COUNTER, Client, RESTLESS};
 use crate::dice::Dice;
+use crate::link::died_by;
 use crate::place::{Place, lives, signal, wait, wait_until};
 use crate::processes::next_child;
 use crate::sshd::Sshd;
@@ -69,17 +70,13 @@ fn a_logout_does_not_take_the_server_along() {
     client.hears("1 one\n");
     let server = place.server_pid("w");
     // The side that nobody can see from here: the session's process on the host.
-    for session in sshd.sessions() {
-        signal(session, "KILL");
-    }
+    sshd.signal_sessions("KILL");
     client.until("Reconnecting");
     client.until("Connected");
     client.say("two\n");
     client.hears("1 one\n2 two\n");
     // And a hangup, as a logout sends it.
-    for session in sshd.sessions() {
-        signal(session, "HUP");
-    }
+    sshd.signal_sessions("HUP");
     client.until("Reconnecting");
     client.until("Connected");
     client.say("three\n");
@@ -134,6 +131,22 @@ fn outputs_and_the_exit_status_stay_apart() {
     let end = Client::start(sshd.connect(&place, &[], &program)).wait();
     assert_eq!((end.code(), end.text(), end.said), (Some(7), "out\n".to_owned(), vec!["err".to_owned()]));
     place.is_left_clean();
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_of_a_flood_leaves_nothing() {
+    let place = Place::new();
+    let Some(sshd) = Sshd::start(&place) else { return };
+    for _ in 0..5 {
+        let mut command = sshd.connect(&place, &[], &["yes"]);
+        let mut client = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut output = client.stdout.take().unwrap();
+        output.read_exact(&mut [0; 1 << 20]).unwrap();
+        drop(output);
+        assert!(died_by(client.wait().unwrap(), rustix::process::Signal::PIPE));
+        wait_until("no session is left", || sshd.sessions().is_empty());
+        place.is_left_clean();
+    }
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::client::Client;
-use crate::place::{Place, signal};
-use crate::processes::{children, command_name};
+use crate::place::Place;
+use crate::processes::{children, command_name, signal_if_there};
 
 /// A server, and everything that `ssh` needs to know to reach it as `box`.
 pub(crate) struct Sshd {
@@ -80,6 +80,13 @@ impl Sshd {
         Client::start(self.connect(place, &[&["--log-format", "json"], words].concat(), program))
     }
 
+    /// Sends a signal to all that carry sessions.
+    pub(crate) fn signal_sessions(&self, name: &str) {
+        for session in self.sessions() {
+            signal_if_there(session, name);
+        }
+    }
+
     /// The processes that carry sessions, the server itself not among them.
     pub(crate) fn sessions(&self) -> Vec<u32> {
         let mut found = Vec::new();
@@ -98,9 +105,7 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        for session in self.sessions() {
-            signal(session, "KILL");
-        }
+        self.signal_sessions("KILL");
         let _ = self.process.kill();
         let _ = self.process.wait();
         if std::thread::panicking() {

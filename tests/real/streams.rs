@@ -162,20 +162,40 @@ fn a_terminal_is_spoken_to_and_left_to_the_shell() {
 }
 
 #[test]
-fn control_c_is_the_programs_and_does_not_cut_the_link() {
+fn what_a_terminal_sends_is_the_programs_and_does_not_cut_the_link() {
+    for (key, signal) in [("\x03", "INT"), ("\x1c", "QUIT")] {
+        let place = Place::new();
+        let script = "trap : SIGNAL
+            reattach connect --local --log-format json -- sh -c '
+                trap \"echo heard; read line; exit 5\" SIGNAL
+                echo ready; while :; do sleep 0.02; done' 2>$HOME/states
+            echo \"status $?\"";
+        let Some(mut client) = terminal(&place, &script.replace("SIGNAL", signal)) else { return };
+        client.hears("ready\r\n");
+        client.say(key);
+        client.hears_last("heard\r\n");
+        client.say("\n");
+        client.hears_last("status 5\r\n");
+        let states = fs::read_to_string(place.home().join("states")).unwrap();
+        assert!(!states.contains("Reconnecting"), "{states}");
+    }
+}
+
+#[test]
+fn an_output_that_the_program_closes_is_closed_here_too() {
     let place = Place::new();
-    let script = "trap : INT
-        reattach connect --local --log-format json -- sh -c '
-            trap \"echo heard; read line; exit 5\" INT; echo ready; while :; do sleep 0.02; done' 2>$HOME/states
-        echo \"status $?\"";
-    let Some(mut client) = terminal(&place, script) else { return };
-    client.hears("ready\r\n");
-    client.say("\x03");
-    client.hears_last("heard\r\n");
-    client.say("\n");
-    client.hears_last("status 5\r\n");
-    let states = fs::read_to_string(place.home().join("states")).unwrap();
-    assert!(!states.contains("Reconnecting"), "{states}");
+    let program = "echo last words; exec >&-; read line; echo \"$line\" >&2; exit 3";
+    let mut command = place.connect(&["--local", "--", "sh", "-c", program]);
+    let mut client =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut heard = String::new();
+    // Ends although the program lives.
+    client.stdout.take().unwrap().read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "last words\n");
+    client.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let end = client.wait_with_output().unwrap();
+    assert_eq!((end.status.code(), end.stderr.as_slice()), (Some(3), &b"go\n"[..]));
+    place.is_left_clean();
 }
 
 #[test]
