@@ -184,6 +184,11 @@ impl Client {
         self.heard.lock().output.len()
     }
 
+    /// Whether both its outputs have ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.heard.lock().ended == 2
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> Ended {
         let pid = Pid::from_child(&self.child);

@@ -4,6 +4,9 @@ use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::Duration;
 
+use reattach::io::clock::Clock;
+use reattach::session::Time;
+
 use crate::client::{COUNTER, Client, RESTLESS};
 use crate::dice::Dice;
 use crate::link::died_by;
@@ -121,6 +124,30 @@ fn a_frozen_host_is_noticed_long_before_ssh_does() {
     wait_until("the frozen session ends", || !frozen.iter().any(|session| lives(*session)));
     client.say("three\n");
     client.hears("1 one\n2 two\n3 three\n");
+}
+
+#[test]
+fn a_shared_connection_that_stays_open_keeps_nobody_waiting() {
+    let place = Place::new();
+    let Some(sshd) = Sshd::start(&place) else { return };
+    let path = format!("-oControlPath={}/master", place.home().display());
+    let shared = ["-oControlMaster=auto", &path, "-oControlPersist=60"];
+    let words: Vec<_> = shared.iter().flat_map(|word| ["--ssh-arg", word]).chain(RESTLESS).collect();
+    let mut client = sshd.client(&place, &words, &COUNTER);
+    client.say("one\n");
+    client.hears("1 one\n");
+    signal(next_child(client.pid(), None), "KILL");
+    client.say("two\n");
+    client.hears("1 one\n2 two\n");
+    client.end_input();
+    // The master has our standard error, and lives on.
+    let clock = Clock::new();
+    assert_eq!(client.wait().code(), Some(0));
+    assert!(clock.now().since(Time(0)) < Duration::from_secs(10));
+    let closed = sshd.ssh(&[]).args([&path, "-O", "exit"]).output();
+    assert!(closed.is_ok());
+    sshd.signal_sessions("KILL");
+    place.is_left_clean();
 }
 
 #[test]
