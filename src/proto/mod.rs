@@ -13,6 +13,8 @@
 //! Nothing here knows a session, a clock or a socket. PROTOCOL.md says the same in prose.
 
 pub mod codec;
+#[cfg(test)]
+mod corpus;
 pub mod frame;
 pub mod handshake;
 pub mod id;
