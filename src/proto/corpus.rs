@@ -4,34 +4,29 @@
 //! A file has comments (`#`), bytes in hexadecimal, and a line (`=`) for each frame in them: its name
 //! and fields, `error:` and why nothing after it is read, or `incomplete` if more must come.
 
-use std::path::Path;
-
 use bytes::BytesMut;
 use serde::Serialize;
 
 use super::{Decoder, Frame, encode};
+use crate::snapshot::Fixture;
 
 #[test]
 fn decodes_every_file_as_it_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/wire");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
-    files.sort();
+    let files = crate::snapshot::read_all("wire");
     assert!(files.len() > 30);
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
+    for Fixture { name, path, text } in files {
         let lines = || text.lines().filter(|line| !line.starts_with('#'));
         let expected: Vec<_> = lines().filter_map(|line| line.strip_prefix("= ")).collect();
         let bytes = lines().filter(|line| !line.starts_with('=')).flat_map(str::split_whitespace);
         let bytes: Vec<u8> = bytes.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
         let (words, frames) = decode(&bytes);
-        assert_eq!(words, expected, "{}", file.display());
+        assert_eq!(words, expected, "{path}");
 
         // What a later version wrote, or what is malformed, is not what this version would write.
-        let name = file.file_stem().unwrap().to_str().unwrap();
         if words.len() == frames.len() && !name.ends_with("from_a_later_version") {
             let mut written = BytesMut::new();
             frames.iter().for_each(|frame| encode(frame, &mut written));
-            assert_eq!(written, bytes, "{}", file.display());
+            assert_eq!(written, bytes, "{path}");
         }
     }
 }

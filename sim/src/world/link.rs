@@ -470,7 +470,9 @@ impl<K: Kit> World<'_, K> {
             let keep = self.dice.below(u32::try_from(pipe.len() + 1).expect("small")) as usize;
             pipe.cut(self.now, keep);
         }
-        link.broken = !host;
+        // What is broken for good is not mended by breaking again.
+        let host = host && !link.broken;
+        link.broken |= !host;
         if host {
             link.up.mark(self.now, &wire, Mark::End);
             self.schedule_up(id);

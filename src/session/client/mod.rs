@@ -326,6 +326,8 @@ impl Client {
             State::Reconnecting(opening) => {
                 opening.woken = true;
                 opening.extend(now, now + self.config.probe_timeout);
+                // It may hang in a network that is gone: the next one starts in that of now.
+                opening.hasten(now + self.config.attach_timeout);
             }
             State::ReconnectFailed { .. } | State::ReconnectExhausted { .. } => {
                 self.failures = 0;

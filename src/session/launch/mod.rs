@@ -124,7 +124,6 @@ impl Launch {
             }
             (State::Meet, Input::Saw(view)) => {
                 self.met = view.evidence.record.map(|record| record.instance);
-                self.effects.push_back(Effect::DropStarter);
                 self.attach(now + self.config.attach_timeout, now);
             }
             (State::Spawn { .. }, Input::NotReady(why)) => {
@@ -134,6 +133,10 @@ impl Launch {
                 self.on_seek(now, view, attach_until, starter_until);
             }
             (State::Attach { .. }, Input::Attached) => {
+                if matches!(self.mode, Mode::Start(_)) {
+                    // Only now can nobody else's server be taken for the one that was spawned.
+                    self.effects.push_back(Effect::DropStarter);
+                }
                 self.state = State::Relay;
                 self.effects.push_back(Effect::Relay);
             }
@@ -381,8 +384,11 @@ impl Launch {
 
     fn failure_code(&self) -> i32 {
         match (self.state, self.mode) {
-            // A start that seeks has a server that became ready: it is not judged.
-            (State::Seek { .. } | State::Attach { .. } | State::Relay | State::Judge { .. }, _)
+            // A start that has met, or seeks, its server has one that became ready: it is not judged.
+            (
+                State::Meet | State::Seek { .. } | State::Attach { .. } | State::Relay | State::Judge { .. },
+                _,
+            )
             | (_, Mode::Reconnect(_)) => EXIT_LOST,
             (_, Mode::Start(_)) => EXIT_NOT_STARTED,
         }

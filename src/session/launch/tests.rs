@@ -63,7 +63,7 @@ fn a_launch_that_fails_starts_nothing_afterwards_and_leaves_no_server_behind() {
 #[test]
 fn a_server_that_became_ready_is_not_called_unstartable() {
     let mut launch = started(Mode::Start(IfRunning::Refuse));
-    for input in [Input::StarterTaken, Input::Saw(free()), Input::Ready] {
+    for input in [Input::StarterTaken, Input::Saw(free()), Input::Ready, Input::Saw(held())] {
         launch.handle_input(Time::ZERO, input);
     }
     launch.handle_input(Time::ZERO, Input::NotAttached("refused".to_owned()));

@@ -16,22 +16,17 @@
 //! Probes are answered at once, and not shown, until the link of the current attempt goes silent.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::proto::{Refusal, Verdict};
+use crate::snapshot::Fixture;
 
 #[test]
 fn plays_every_situation_as_its_trace_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scenario/client");
-    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
-    files.sort();
-    assert!(!files.is_empty());
-    for file in files {
-        let name = file.file_stem().unwrap().to_str().unwrap();
-        let trace = play(&file.display().to_string(), &std::fs::read_to_string(&file).unwrap());
+    for Fixture { name, path, text } in crate::snapshot::read_all("scenario/client") {
+        let trace = play(&path, &text);
         crate::snapshot::assert_snapshot(&format!("client_{name}"), &trace);
     }
 }
