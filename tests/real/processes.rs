@@ -8,15 +8,15 @@ use std::process::Command;
 use crate::place::{Place, wait_until};
 
 impl Place {
-    /// Every process that was started with this home, but none that only mentions it.
+    /// Every process that was started with this home, or one below it.
     pub(crate) fn processes(&self) -> Vec<u32> {
         if !cfg!(target_os = "linux") {
             return self.servers();
         }
-        let home = format!("HOME={}", self.home().display());
+        let home = format!("HOME={}", self.home().display()).into_bytes();
         let ours = |pid: &u32| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
+            environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(&home))
         };
         let names =
             fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -73,4 +73,10 @@ pub(crate) fn next_child(pid: u32, known: Option<u32>) -> u32 {
 pub(crate) fn resident_bytes(pid: u32) -> u64 {
     let output = Command::new("ps").args(["-o", "rss=", "-p", &pid.to_string()]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().parse::<u64>().unwrap() << 10
+}
+
+/// The name of a process's program; empty if there is none.
+pub(crate) fn command_name(pid: u32) -> String {
+    let output = Command::new("ps").args(["-o", "comm=", "-p", &pid.to_string()]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
