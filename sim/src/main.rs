@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The simulator's command line: parse, run, exit.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    reattach_sim::command::main()
+}

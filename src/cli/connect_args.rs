@@ -22,7 +22,7 @@ use crate::session::{BackoffConfig, ClientConfig, First};
 )]
 pub struct ConnectArgs {
     /// The host, as `ssh` takes it; the user's ssh configuration applies.
-    #[arg(required_unless_present_any = ["local", "via"], conflicts_with_all = ["local", "via"])]
+    #[arg(conflicts_with_all = ["local", "via"])]
     host: Option<String>,
     /// Host the program on this machine, without ssh.
     #[arg(long, conflicts_with = "via")]
@@ -145,6 +145,11 @@ impl ConnectArgs {
     ///
     /// That sentence.
     pub fn check(&self) -> Result<(), String> {
+        if self.host.is_none() && self.via.is_none() && !self.local {
+            return Err(
+                "where to run the program was not said: give a host, --local or --via COMMAND".to_owned()
+            );
+        }
         if self.command.is_empty() && self.server_path.is_none() && !self.takeover {
             return Err("no program to run was given: put it, with its arguments, after --".to_owned());
         }

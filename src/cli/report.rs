@@ -4,8 +4,11 @@ use serde::Serialize;
 
 use super::connect_args::{ConnectArgs, LogFormat};
 use super::voice::say;
-use crate::client::{Change, Closed, Refused, Status};
-use crate::proto::GoneReason;
+use crate::client::{Cause, Change, Closed, Refused, Status};
+use crate::proto::{GoneReason, ProgramExit};
+
+/// A shell's exit code for a command that it did not find.
+const SHELL_NOT_FOUND: i32 = 127;
 
 /// Tells a user what the user should know.
 #[derive(Debug)]
@@ -99,11 +102,11 @@ impl Reporter {
                 "the server that held the session is not running any more: {}",
                 explain(*reason)
             )),
-            Status::Refused(refused) => Some(self.explain_refusal(refused)),
+            Status::Refused(refused) => Some(self.explain_refusal(refused, cause)),
         }
     }
 
-    fn explain_refusal(&self, refused: &Refused) -> String {
+    fn explain_refusal(&self, refused: &Refused, cause: &Cause) -> String {
         let target = &self.target;
         let identifier = self.identifier.as_deref().unwrap_or("its identifier");
         match refused {
@@ -113,7 +116,20 @@ impl Reporter {
                 "a server already runs under {identifier}: --takeover attaches to it in its client's place, --replace starts a fresh one and loses its state"
             ),
             Refused::NotStarted(why) => why.clone(),
-            Refused::Unreachable(why) => format!("could not connect to {target}: {why}"),
+            Refused::Unreachable(why) => {
+                // What ssh or the shell there said is clearer than how it ended.
+                let why = match cause {
+                    Cause::Exited(_, words) if !words.is_empty() => words,
+                    _ => why,
+                };
+                let hint = match cause {
+                    Cause::Exited(ProgramExit::Code(SHELL_NOT_FOUND), _) => {
+                        "; install reattach-server there, or say where it is with --server-path"
+                    }
+                    _ => "",
+                };
+                format!("could not connect to {target}: {why}{hint}")
+            }
             Refused::Gap(why) => format!("the session cannot go on without losing messages: {why}"),
             Refused::Protocol(why) => format!("{target} does not speak this protocol: {why}"),
         }

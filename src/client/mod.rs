@@ -78,7 +78,8 @@ impl Client {
         let clock = Clock::new();
         let seed = u64::from_le_bytes(random::bytes());
         let machine = machine::Client::new(config, SessionId(random::id()), seed, clock.now());
-        let change = Change { number: 0, attempt: 0, status: machine.status(), cause: Cause::User };
+        let (attempt, status) = (machine.attempt(), machine.status());
+        let change = Change { number: 0, attempt, status, cause: Cause::User };
         let port = Port::new(Noted { machine, changes: VecDeque::from([change]) }, clock);
         let shared = Arc::new(Shared { port });
         (Client { shared: Arc::clone(&shared) }, Driver::new(shared, target))

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use futures::AsyncWriteExt;
 use smol::Async;
 
-use super::paths::{Place, Sockets};
+use super::paths::Place;
 use super::record::Record;
+use super::sockets::Sockets;
 use crate::io::{peer, random};
 use crate::proto::InstanceId;
 use crate::proto::limits::TOKEN_BYTES;

@@ -3,27 +3,23 @@
 //! In this order: its own session, the lock, the sockets, the record, the application, the word
 //! that it is ready; then it serves; then the tombstone, and nothing left that lies.
 //!
-//! Serving is left to [`daemon`](super::daemon), starting and waiting to the [`spawn`](super::spawn)
+//! Serving is left to [`daemon`], starting and waiting to the [`spawn`](super::spawn)
 //! of whoever wants a server.
 
 use std::ffi::OsString;
 use std::future::pending;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 
 use async_signal::{Signal, Signals};
 use futures::StreamExt;
+use smol::Timer;
 use smol::future::or;
-use smol::{Async, Timer};
 
 use super::application::Application;
 use super::daemon;
 use super::directory::Directory;
 use super::lock::{LockError, ServerLock, StarterLock};
 use super::log as log_file;
-use super::pairing::Listeners;
 use super::paths::Place;
 use super::record::{Ending, Record, clean};
 use super::spawn::READY;
@@ -111,19 +107,20 @@ impl Life {
         make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
     ) -> Result<GoneReason, Stillborn> {
         let (directory, lock) = self.take_lock().await?;
-        let listeners = self.listen().inspect_err(|_| {
+        let listeners = self.place.sockets.listen().map_err(|why| {
             let _ = lock.clear();
+            Stillborn::Other(why)
         })?;
         let (application, instance, signals) = self.bear(&directory, make).map_err(|why| {
             self.leave(&directory, &lock);
             Stillborn::Other(why)
         })?;
+        log::info!("instance {instance} serves in {}", self.place.directory().display());
         tell(READY);
         if self.starter == Starter::Proxy {
             // The pipe must not stay open: whoever waits for its end would wait for ours.
             let _ = rustix::stdio::dup2_stdout(rustix::stdio::stderr());
         }
-        log::info!("instance {instance} serves in {}", self.place.directory().display());
         if let Some(identifier) = self.place.identifier().cloned() {
             smol::unblock(move || sweep(&identifier)).detach();
         }
@@ -177,13 +174,6 @@ impl Life {
         }
     }
 
-    fn listen(&self) -> Result<Listeners, Stillborn> {
-        let sockets = &self.place.sockets;
-        sockets.make_directory().map_err(LockError::from)?;
-        let listen = |path| listen(path).map_err(Stillborn::Other);
-        Ok(Listeners { stdin: listen(&sockets.stdin)?, stdout: listen(&sockets.stdout)? })
-    }
-
     /// Everything else that must be there before the word that it is ready.
     fn bear<A: Application>(
         &self,
@@ -233,19 +223,6 @@ fn tell(line: &str) {
     let line = format!("{}\n", line.replace('\n', " "));
     // A starter that is gone need not know.
     let _ = rustix::io::write(rustix::stdio::stdout(), line.as_bytes());
-}
-
-fn listen(path: &Path) -> Result<Async<UnixListener>, String> {
-    let failed = |error: io::Error| format!("the socket {path:?} cannot be made: {error}");
-    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
-        if UnixStream::connect(path).is_ok() {
-            return Err(format!("the socket {path:?} is in use by another process"));
-        }
-        std::fs::remove_file(path).map_err(failed)?;
-    }
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    Async::new(listener).map_err(failed)
 }
 
 /// Why we are told to stop, when we are: by SIGTERM, or by SIGINT when started by hand. SIGHUP is

@@ -3,6 +3,7 @@
 //! ```text
 //! identifier    the name under which a server is found again
 //! paths         where its files are
+//! sockets       the two sockets of a server
 //! directory     a private directory, and its files
 //! lock          who is the server, who may start one
 //! proof         a signal that reaches the server and nobody else
@@ -15,6 +16,7 @@
 //! spawn         a server that is being started
 //! descriptors   what a server must not inherit
 //! attach        a proxy's way into a server
+//! flow          one direction of a relay
 //! relay         bytes both ways, until a side ends
 //!
 //! life          a server process, from its start to its tombstone
@@ -32,6 +34,7 @@ pub mod boot;
 pub mod daemon;
 pub mod descriptors;
 pub mod directory;
+pub mod flow;
 pub mod identifier;
 pub mod launcher;
 pub mod life;
@@ -44,6 +47,7 @@ pub mod program;
 pub mod proof;
 pub mod record;
 pub mod relay;
+pub mod sockets;
 pub mod spawn;
 pub mod stop;
 pub mod sweep;

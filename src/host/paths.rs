@@ -12,19 +12,14 @@
 //!     stdout.sock        what proxies read from
 //! ```
 //!
-//! A path that is too long for a socket moves both to `/tmp/reattach-<user>/<hash>/`: not to the
-//! session's runtime directory, which goes away at logout while the server stays.
-//!
 //! What the files mean is left to their own modules.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use super::directory::{Directory, DirectoryError};
 use super::identifier::Identifier;
-use crate::proto::limits::SOCKET_PATH_BYTES_MAX;
+use super::sockets::Sockets;
 
 /// From the home directory to all servers.
 const STATE: [&str; 2] = [".local", "state"];
@@ -94,57 +89,6 @@ impl Root {
             }
         }
         Directory::create(&path.join(OURS))
-    }
-}
-
-/// The two sockets of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sockets {
-    /// What proxies write to.
-    pub stdin: PathBuf,
-    /// What proxies read from.
-    pub stdout: PathBuf,
-}
-
-impl Sockets {
-    /// In the directory, or in a short one if the path would be too long.
-    fn of(directory: &Path) -> Self {
-        let beside = Sockets { stdin: directory.join("stdin.sock"), stdout: directory.join("stdout.sock") };
-        if beside.stdout.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
-            return beside;
-        }
-        let short = short_directory().join(format!("{:016x}", hash(directory.as_os_str().as_bytes())));
-        Sockets { stdin: short.join("stdin.sock"), stdout: short.join("stdout.sock") }
-    }
-
-    /// Makes the short directory, if that is where they are.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be made, or is not ours alone.
-    pub fn make_directory(&self) -> Result<(), DirectoryError> {
-        if let Some(name) = self.short_name() {
-            Directory::create(&short_directory())?.create_in(&name)?;
-        }
-        Ok(())
-    }
-
-    /// Removes what is there of them, and the short directory.
-    pub fn remove(&self) {
-        for path in [&self.stdin, &self.stdout] {
-            // A garbled record may name anything.
-            if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
-                let _ = std::fs::remove_file(path);
-            }
-        }
-        if let (Some(name), Ok(Some(parent))) = (self.short_name(), Directory::find(&short_directory())) {
-            let _ = parent.remove_directory(&name);
-        }
-    }
-
-    fn short_name(&self) -> Option<OsString> {
-        let directory = self.stdin.parent()?;
-        (directory.parent()? == short_directory()).then(|| directory.file_name().map(OsStr::to_owned))?
     }
 }
 
@@ -282,44 +226,9 @@ impl Place {
     }
 }
 
-fn short_directory() -> PathBuf {
-    PathBuf::from(format!("/tmp/reattach-{}", rustix::process::geteuid().as_raw()))
-}
-
-/// FNV-1a: tells one user's own directories apart, no more.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sockets_stay_beside_the_record_up_to_the_bound() {
-        let fits =
-            PathBuf::from(format!("/{}", "h".repeat(SOCKET_PATH_BYTES_MAX - "/stdout.sock".len() - 1)));
-        assert_eq!(Sockets::of(&fits).stdout.as_os_str().len(), SOCKET_PATH_BYTES_MAX);
-        assert!(Sockets::of(&fits).stdin.starts_with(&fits));
-        let long = PathBuf::from(format!("{}h", fits.display()));
-        let sockets = Sockets::of(&long);
-        assert!(sockets.stdout.starts_with(short_directory()), "{sockets:?}");
-        assert!(sockets.stdout.as_os_str().len() <= SOCKET_PATH_BYTES_MAX);
-        assert_ne!(sockets, Sockets::of(&long.join("other")));
-    }
-
-    #[test]
-    fn the_short_directory_comes_and_goes() {
-        let sockets =
-            Sockets::of(&std::env::temp_dir().join("x".repeat(200)).join(std::process::id().to_string()));
-        sockets.make_directory().unwrap();
-        assert!(sockets.stdin.parent().unwrap().is_dir());
-        drop(std::os::unix::net::UnixListener::bind(&sockets.stdin).unwrap());
-        sockets.remove();
-        assert!(!sockets.stdin.parent().unwrap().exists());
-    }
 
     #[test]
     fn a_server_by_hand_is_named_after_its_pid_file() {

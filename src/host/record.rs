@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::directory::Directory;
-use super::paths::{Place, Sockets};
+use super::paths::Place;
+use super::sockets::Sockets;
 use crate::io::clock;
 use crate::proto::limits::{
     PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, RECORD_BYTES_MAX, RECORD_COMMAND_BYTES_MAX,

@@ -12,13 +12,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::Errno;
 
 use super::attach::Attached;
+use super::flow::{Flow, Moved, NonBlocking};
 use crate::io::clock::Clock;
-use crate::io::stdio::widen;
-use crate::proto::limits::{PIPE_BYTES, READ_BYTES, RELAY_GRACE, TERMINAL_BYTES};
+use crate::proto::limits::{PIPE_BYTES, RELAY_GRACE};
 use crate::session::Time;
 use crate::session::launch::Side;
 
@@ -118,143 +117,13 @@ impl Relay<'_> {
     }
 }
 
-/// The other end was closed.
-const GONE: PollFlags = PollFlags::HUP.union(PollFlags::ERR);
-
-/// What a flow has come to.
-enum Moved {
-    Some,
-    SourceEnded,
-    SinkEnded,
-}
-
-/// One direction.
-struct Flow<'fd> {
-    source: BorrowedFd<'fd>,
-    sink: BorrowedFd<'fd>,
-    buffer: Buffer,
-    /// Bytes a write.
-    write_bytes_max: usize,
-    is_open: bool,
-}
-
-impl<'fd> Flow<'fd> {
-    fn new(source: BorrowedFd<'fd>, sink: BorrowedFd<'fd>) -> Self {
-        let terminal = rustix::termios::isatty(sink);
-        let write_bytes_max = if terminal { TERMINAL_BYTES } else { READ_BYTES };
-        Flow { source, sink, buffer: Buffer::default(), write_bytes_max, is_open: true }
-    }
-
-    /// What to ask about the source. Not asked needlessly: an end would be reported for ever.
-    fn source_asked(&self) -> Option<PollFd<'fd>> {
-        let wanted = self.is_open && self.buffer.is_empty();
-        wanted.then(|| PollFd::from_borrowed_fd(self.source, PollFlags::IN))
-    }
-
-    /// What to ask about the sink; that its other end was closed is reported unasked.
-    fn sink_asked(&self) -> Option<PollFd<'fd>> {
-        let wanted = if self.buffer.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
-        self.is_open.then(|| PollFd::from_borrowed_fd(self.sink, wanted))
-    }
-
-    /// Moves what is ready.
-    fn advance(&mut self, source: PollFlags, sink: PollFlags) -> Moved {
-        if !self.is_open {
-            return Moved::Some;
-        }
-        if self.buffer.is_empty() {
-            // The other end never writes here, so this can only mean that it was closed.
-            if sink.intersects(GONE) {
-                return Moved::SinkEnded;
-            }
-            if source.is_empty() {
-                return Moved::Some;
-            }
-            match self.buffer.fill(self.source) {
-                Ok(0) => return Moved::SourceEnded,
-                Ok(_) => {}
-                Err(Errno::AGAIN | Errno::INTR) => return Moved::Some,
-                // A terminal that hung up, a connection that was reset: an end like any other.
-                Err(_) => return Moved::SourceEnded,
-            }
-            // A terminal, in blocking mode, has to be asked first; others say so themselves.
-            if self.write_bytes_max == TERMINAL_BYTES {
-                return Moved::Some;
-            }
-        } else if sink.is_empty() {
-            return Moved::Some;
-        }
-        match self.buffer.drain(self.sink, self.write_bytes_max) {
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Moved::Some,
-            Err(_) => Moved::SinkEnded,
-        }
-    }
-}
-
-/// Bytes that were read and not all written yet.
-#[derive(Default)]
-struct Buffer {
-    bytes: Vec<u8>,
-    start: usize,
-    end: usize,
-}
-
-impl Buffer {
-    fn is_empty(&self) -> bool {
-        self.start == self.end
-    }
-
-    fn fill(&mut self, source: BorrowedFd<'_>) -> rustix::io::Result<usize> {
-        // Made when it is first needed: an idle direction costs nothing.
-        self.bytes.resize(READ_BYTES, 0);
-        let count = rustix::io::read(source, &mut self.bytes[..])?;
-        (self.start, self.end) = (0, count);
-        Ok(count)
-    }
-
-    fn drain(&mut self, sink: BorrowedFd<'_>, bytes_max: usize) -> rustix::io::Result<usize> {
-        let end = self.end.min(self.start + bytes_max);
-        let count = rustix::io::write(sink, &self.bytes[self.start..end])?;
-        self.start += count;
-        Ok(count)
-    }
-}
-
-/// A pipe or a socket in non-blocking mode, until dropped: others may share it, and expect it as
-/// it was. Terminals are shared with the shell and never changed; files do not block.
-struct NonBlocking<'fd> {
-    fd: BorrowedFd<'fd>,
-    before: Option<OFlags>,
-}
-
-impl<'fd> NonBlocking<'fd> {
-    fn set(fd: BorrowedFd<'fd>) -> io::Result<Self> {
-        let before = match FileType::from_raw_mode(fstat(fd)?.st_mode) {
-            FileType::Fifo | FileType::Socket => {
-                let before = fcntl_getfl(fd)?;
-                fcntl_setfl(fd, before | OFlags::NONBLOCK)?;
-                widen(fd);
-                Some(before)
-            }
-            _ => None,
-        };
-        Ok(NonBlocking { fd, before })
-    }
-}
-
-impl Drop for NonBlocking<'_> {
-    fn drop(&mut self) {
-        if let Some(before) = self.before {
-            let _ = fcntl_setfl(self.fd, before);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
     use std::os::fd::OwnedFd;
     use std::thread::JoinHandle;
+
+    use rustix::fs::{OFlags, fcntl_getfl};
 
     use super::*;
 

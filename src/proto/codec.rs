@@ -276,6 +276,7 @@ fn expect_end(name: &'static str, rest: &Bytes) -> Result<(), DecodeError> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::FileFailurePersistence;
 
     use super::*;
     use crate::proto::handshake::{ByeReason, Hello, ProgramExit, RefusalReason, Welcome};
@@ -338,6 +339,11 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: Some(Box::new(FileFailurePersistence::Direct("fixtures/regressions/codec.txt"))),
+            ..ProptestConfig::default()
+        })]
+
         #[test]
         fn decodes_what_it_encodes_in_any_cuts(
             frames in prop::collection::vec(frames(), 1..8),

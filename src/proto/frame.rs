@@ -5,9 +5,7 @@
 use bytes::Bytes;
 
 use super::handshake::{Bye, Hello, ProgramExit, Refusal, Welcome};
-
-/// Number of a frame that replay protects: 1 for the first of its direction, then one more each.
-pub type Seq = u64;
+use super::id::Seq;
 
 /// Where a payload comes from or goes to at the hosted application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

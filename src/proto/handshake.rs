@@ -5,8 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::frame::Seq;
-use super::id::{InstanceId, SessionId};
+use super::id::{InstanceId, Seq, SessionId};
 
 /// The client's first frame on every transport.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,4 +1,5 @@
-//! Who is meant: 128 random bits each, written as 32 hexadecimal digits.
+//! Who is meant: 128 random bits each, written as 32 hexadecimal digits; and which message, by its
+//! number.
 //!
 //! Where the bits come from is left to the drivers; the simulator counts.
 
@@ -6,6 +7,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+/// Number of a frame that replay protects: 1 for the first of its direction, then one more each.
+pub type Seq = u64;
 
 /// Text that is not 32 hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -13,6 +13,8 @@
 //! Nothing here knows a session, a clock or a socket. PROTOCOL.md says the same in prose.
 
 pub mod codec;
+#[cfg(test)]
+mod corpus;
 pub mod frame;
 pub mod handshake;
 pub mod id;
@@ -21,8 +23,8 @@ pub mod preamble;
 pub mod verdict;
 
 pub use codec::{DecodeError, Decoder, encode, encode_head};
-pub use frame::{Channel, Frame, Seq};
+pub use frame::{Channel, Frame};
 pub use handshake::{Bye, ByeReason, Hello, ProgramExit, Refusal, RefusalReason, Welcome};
-pub use id::{InstanceId, SessionId};
+pub use id::{InstanceId, Seq, SessionId};
 pub use preamble::{PREAMBLE, PreambleError, PreambleScanner};
 pub use verdict::{GoneReason, Notice, Verdict};

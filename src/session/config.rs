@@ -1,4 +1,4 @@
-//! What a user may tune, with defaults from [`limits`](crate::proto::limits), where each number's
+//! What a user may tune, with defaults from [`limits`], where each number's
 //! why is written.
 
 use std::time::Duration;

@@ -71,7 +71,11 @@ fn imports_point_down_only() {
         for target in after(&text, "crate::") {
             if let Some(other) = floor(&target) {
                 checked += 1;
-                assert!(other < own || target == room, "{} imports {target}, which is not below it", path.display());
+                assert!(
+                    other < own || target == room,
+                    "{} imports {target}, which is not below it",
+                    path.display()
+                );
             }
         }
     }
@@ -97,9 +101,12 @@ fn the_pure_floors_look_at_nothing() {
     for floor in ["src/proto", "src/session"] {
         for (path, text) in sources(floor) {
             let code = text.split("#[cfg(test)]").next().unwrap();
+            let is_test =
+                path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
             for word in IMPURE {
-                let used = code.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(word));
-                assert!(!used || path.ends_with("tests.rs"), "{} mentions {word}", path.display());
+                let used =
+                    code.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(word));
+                assert!(!used || is_test, "{} mentions {word}", path.display());
             }
         }
     }
@@ -118,6 +125,9 @@ fn the_simulator_sees_the_pure_floors_only() {
 #[test]
 fn every_file_says_what_it_is_and_stays_short() {
     for folder in ["src", "sim/src", "tests", "examples", "benches"] {
+        if !root().join(folder).is_dir() {
+            continue;
+        }
         for (path, text) in sources(folder) {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
             assert!(text.starts_with("//! "), "{} does not open by saying what it is", path.display());

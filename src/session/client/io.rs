@@ -69,6 +69,14 @@ pub struct ProxyExit {
     pub last_words: String,
 }
 
+impl ProxyExit {
+    /// Why it ended, for people: the proxy knows better than ssh, whose words may be its usual goodbye.
+    pub(super) fn words(&self) -> String {
+        let verdict = self.verdict.as_ref().map(|verdict| &verdict.message);
+        verdict.filter(|message| !message.is_empty()).unwrap_or(&self.last_words).clone()
+    }
+}
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {

@@ -21,9 +21,14 @@ const SHELL_NOT_RUN: std::ops::RangeInclusive<i32> = 126..=127;
 impl Client {
     pub(super) fn on_news(&mut self, now: Time, news: News) {
         match (&mut self.state, news) {
-            (State::Connecting(opening) | State::Reconnecting(opening), News::Started) => {
+            (State::Connecting(opening), News::Started) => {
                 opening.started = true;
+                // Nobody types a password any more: what is left takes a bounded time.
+                if let Phase::Open { until: until @ None } = &mut opening.phase {
+                    *until = self.config.open_timeout.map(|timeout| now + timeout);
+                }
             }
+            (State::Reconnecting(opening), News::Started) => opening.started = true,
             (State::Connecting(opening) | State::Reconnecting(opening), News::Preamble) => {
                 opening.started = true;
                 match opening.phase {
@@ -230,7 +235,7 @@ impl Client {
 
     /// The first attempt's process has ended before it was attached.
     fn on_first_exit(&mut self, now: Time, exit: ProxyExit, started: bool) {
-        let message = exit.verdict.as_ref().map_or_else(|| exit.last_words.clone(), |v| v.message.clone());
+        let message = exit.words();
         match exit.status {
             ProgramExit::Code(EXIT_ALREADY_RUNNING) => {
                 self.end_refused(Refused::AlreadyRunning, Cause::Exited(exit.status, message));
@@ -251,7 +256,7 @@ impl Client {
     /// The current transport's process has ended: 90 is a verdict, all else a lost transport.
     fn on_exit(&mut self, now: Time, exit: ProxyExit) {
         let reason = exit.verdict.as_ref().and_then(|verdict| verdict.reason);
-        let cause = Cause::Exited(exit.status, exit.last_words);
+        let cause = Cause::Exited(exit.status, exit.words());
         match exit.status {
             ProgramExit::Code(EXIT_NOT_RUNNING) => {
                 self.end_not_running(reason.unwrap_or(GoneReason::Unknown), cause);

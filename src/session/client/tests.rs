@@ -3,6 +3,7 @@
 //! What client and server do together is left to the tests of both over one link.
 
 mod pairs;
+mod scenario;
 mod sequences;
 
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::proto::{ProgramExit, Seq, Welcome};
+use crate::proto::{ProgramExit, Seq, Verdict, Welcome};
 use crate::session::BackoffConfig;
 
 const SESSION: SessionId = SessionId(10);
@@ -219,4 +220,16 @@ fn starts_over_with_a_full_budget_of_broken_protocols_too() {
     input(&mut client, at(3), Input::Retry);
     news(&mut client, at(4), News::Garbled("once again".to_owned()));
     assert_eq!(client.status(), Status::ReconnectFailed(1));
+}
+
+#[test]
+fn the_proxys_own_word_comes_before_what_ssh_printed() {
+    let mut client = connected(at(0));
+    let message = "the server has ended this attachment".to_owned();
+    let verdict = Some(Verdict { code: 75, reason: None, message: message.clone() });
+    let status = ProgramExit::Code(75);
+    let last_words = "Connection to devbox closed.".to_owned();
+    let effects = news(&mut client, at(1), News::Exited(ProxyExit { status, verdict, last_words }));
+    let cause = Cause::Exited(status, message);
+    assert_eq!(effects.last(), Some(&Effect::Status(Status::Reconnecting(1), cause)));
 }

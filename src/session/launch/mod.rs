@@ -29,7 +29,7 @@ use super::time::{Time, earliest};
 use crate::proto::verdict::{
     EXIT_ALREADY_RUNNING, EXIT_CLOSED, EXIT_LOST, EXIT_NOT_RUNNING, EXIT_NOT_STARTED,
 };
-use crate::proto::{GoneReason, Verdict};
+use crate::proto::{GoneReason, InstanceId, Verdict};
 
 /// One proxy's way from its start to its exit.
 ///
@@ -39,6 +39,8 @@ use crate::proto::{GoneReason, Verdict};
 pub struct Launch {
     config: LaunchConfig,
     mode: Mode,
+    /// The instance that was spawned or found, for the reason of its end only.
+    met: Option<InstanceId>,
     state: State,
     effects: VecDeque<Effect>,
 }
@@ -46,8 +48,8 @@ pub struct Launch {
 /// Where the proxy is.
 ///
 /// ```text
-///   start:      WaitStarter ─► Survey ─► [Stop ─►] Spawn ─► Attach ─► Relay ─► Judge ─► Done
-///   reconnect:                 Seek ◄─────────────────────► Attach ─► Relay ─► Judge ─► Done
+///   start:      WaitStarter ─► Survey ─► [Stop ─►] Spawn ─► Meet ─► Attach ─► Relay ─► Judge ─► Done
+///   reconnect:                 Seek ◄─────────────────────────────► Attach ─► Relay ─► Judge ─► Done
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
@@ -59,6 +61,8 @@ enum State {
     Stop { holder: Holder, killed: bool, until: Time, look: Look },
     /// Start: waiting for the spawned server to be ready.
     Spawn { until: Time },
+    /// Start: reading who was spawned, while nobody else can have replaced it.
+    Meet,
     /// Reconnect: looking for the server that lives. The time to attach starts when there is
     /// something to attach to.
     Seek { attach_until: Option<Time>, starter_until: Time, look: Look },
@@ -98,7 +102,7 @@ impl Launch {
                 (State::Seek { attach_until: None, starter_until, look: Look::UnderWay }, Effect::Look)
             }
         };
-        Launch { config, mode, state, effects: VecDeque::from([effect]) }
+        Launch { config, mode, met: None, state, effects: VecDeque::from([effect]) }
     }
 
     /// Takes the host's answer to an effect, or news of the relay. Answers that come too late, or
@@ -115,6 +119,11 @@ impl Launch {
                 self.on_stopping(now, view, holder, killed, until);
             }
             (State::Spawn { .. }, Input::Ready) => {
+                self.state = State::Meet;
+                self.effects.push_back(Effect::Look);
+            }
+            (State::Meet, Input::Saw(view)) => {
+                self.met = view.evidence.record.map(|record| record.instance);
                 self.effects.push_back(Effect::DropStarter);
                 self.attach(now + self.config.attach_timeout, now);
             }
@@ -152,6 +161,7 @@ impl Launch {
                 | State::Survey
                 | State::Stop { .. }
                 | State::Spawn { .. }
+                | State::Meet
                 | State::Seek { .. }
                 | State::Attach { .. }
                 | State::Relay
@@ -175,7 +185,7 @@ impl Launch {
                 | Input::Ended(_),
             )
             | (
-                State::Survey | State::Stop { .. } | State::Seek { .. } | State::Judge { .. },
+                State::Survey | State::Stop { .. } | State::Meet | State::Seek { .. } | State::Judge { .. },
                 Input::StarterTaken
                 | Input::Ready
                 | Input::NotReady(_)
@@ -236,6 +246,7 @@ impl Launch {
             State::WaitStarter { .. }
             | State::Spawn { .. }
             | State::Survey
+            | State::Meet
             | State::Attach { .. }
             | State::Relay
             | State::Done => {}
@@ -255,7 +266,7 @@ impl Launch {
             State::Stop { look, .. } | State::Seek { look, .. } | State::Judge { look, .. } => {
                 earliest([look.at()])
             }
-            State::Survey | State::Relay | State::Done => None,
+            State::Survey | State::Meet | State::Relay | State::Done => None,
         }
     }
 
@@ -313,6 +324,7 @@ impl Launch {
         let look = Look::At(now + self.config.look_interval);
         match view.lock {
             Lock::Held(_) => {
+                self.met = view.evidence.record.map(|record| record.instance);
                 self.attach(attach_until.unwrap_or(now + self.config.attach_timeout), starter_until);
             }
             Lock::Free if view.starter_busy && now < starter_until => {
@@ -360,8 +372,8 @@ impl Launch {
 
     fn exit_not_running(&mut self, evidence: Evidence) {
         let expected = match self.mode {
-            Mode::Reconnect(expected) => expected,
-            Mode::Start(_) => None,
+            Mode::Reconnect(expected) => expected.or(self.met),
+            Mode::Start(_) => self.met,
         };
         let reason = evidence.reason(expected);
         self.exit(EXIT_NOT_RUNNING, Some(reason), format!("the server is not running ({reason})"));
@@ -369,8 +381,8 @@ impl Launch {
 
     fn failure_code(&self) -> i32 {
         match (self.state, self.mode) {
-            // A start that seeks has a server that became ready: it is not judged.
-            (State::Seek { .. } | State::Attach { .. } | State::Relay | State::Judge { .. }, _)
+            // A start that has met, or seeks, its server has one that became ready: it is not judged.
+            (State::Meet | State::Seek { .. } | State::Attach { .. } | State::Relay | State::Judge { .. }, _)
             | (_, Mode::Reconnect(_)) => EXIT_LOST,
             (_, Mode::Start(_)) => EXIT_NOT_STARTED,
         }

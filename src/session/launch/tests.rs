@@ -2,6 +2,7 @@
 //!
 //! Real locks and processes are left to the host's tests.
 
+mod pairs;
 mod sequences;
 
 use std::time::Duration;
@@ -62,7 +63,7 @@ fn a_launch_that_fails_starts_nothing_afterwards_and_leaves_no_server_behind() {
 #[test]
 fn a_server_that_became_ready_is_not_called_unstartable() {
     let mut launch = started(Mode::Start(IfRunning::Refuse));
-    for input in [Input::StarterTaken, Input::Saw(free()), Input::Ready] {
+    for input in [Input::StarterTaken, Input::Saw(free()), Input::Ready, Input::Saw(held())] {
         launch.handle_input(Time::ZERO, input);
     }
     launch.handle_input(Time::ZERO, Input::NotAttached("refused".to_owned()));
@@ -94,4 +95,44 @@ fn a_view_that_was_not_asked_for_changes_nothing() {
     let before = launch.clone();
     launch.handle_input(Time::ZERO, Input::Saw(free()));
     assert_eq!(launch, before, "the next look is not under way yet");
+}
+
+#[test]
+fn files_explain_an_end_and_never_blame_it_on_the_wrong_server() {
+    let (other, next_boot) = (InstanceId(8), Boot(2));
+    let record = |instance| Some(Record { instance, boot: BOOT });
+    let mark = |instance, reason| Some(Mark { instance, reason });
+    let none = Evidence::none(BOOT);
+    let (stopped, idle) = (GoneReason::Stopped, GoneReason::Idle);
+    let cases = [
+        ("nothing is left", none, GoneReason::Unknown),
+        ("no word at its end", Evidence { record: record(SERVER), ..none }, GoneReason::Crashed),
+        ("its own word", Evidence { record: record(SERVER), tombstone: mark(SERVER, idle), ..none }, idle),
+        ("only its own word", Evidence { tombstone: mark(SERVER, idle), ..none }, idle),
+        ("another was started", Evidence { record: record(other), ..none }, GoneReason::Replaced),
+        (
+            "another's word",
+            Evidence { record: record(SERVER), tombstone: mark(other, idle), ..none },
+            GoneReason::Crashed,
+        ),
+        (
+            "a stopper's word, then SIGKILL",
+            Evidence { record: record(SERVER), intent: mark(SERVER, stopped), ..none },
+            stopped,
+        ),
+        (
+            "a stopper's word about another",
+            Evidence { record: record(SERVER), intent: mark(other, stopped), ..none },
+            GoneReason::Crashed,
+        ),
+        (
+            "the host was started anew",
+            Evidence { record: record(SERVER), boot: next_boot, ..none },
+            GoneReason::Rebooted,
+        ),
+    ];
+    for (name, evidence, reason) in cases {
+        assert_eq!(evidence.reason(Some(SERVER)), reason, "{name}");
+    }
+    assert_eq!(Evidence { record: record(other), ..none }.reason(None), GoneReason::Crashed);
 }

@@ -2,6 +2,7 @@
 //!
 //! What client and server do together is left to the tests of both over one link.
 
+mod pairs;
 mod sequences;
 
 use std::time::Duration;

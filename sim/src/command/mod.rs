@@ -1,0 +1,135 @@
+//! The command line: arguments, exit codes, and what people and programs read.
+//!
+//! ```text
+//! run           one seed or scenario, in full
+//! campaign      many seeds on all cores
+//! tally         what many runs add up to
+//! progress      how a campaign shows itself while it lasts
+//! determinism   the same seed twice, in two processes
+//! ```
+
+mod campaign;
+mod determinism;
+mod progress;
+mod run;
+mod tally;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::check::{Kind, Violation};
+
+/// Everything held.
+const EXIT_FINE: u8 = 0;
+/// A promise that protects from harm was broken.
+const EXIT_SAFETY: u8 = 10;
+/// Something that had to happen did not.
+const EXIT_LIVENESS: u8 = 11;
+/// A goal was never reached, or a promise never judged.
+const EXIT_UNREACHED: u8 = 12;
+/// The same seed gave two runs.
+const EXIT_NONDETERMINISM: u8 = 13;
+/// The call makes no sense.
+const EXIT_USAGE: u8 = 64;
+
+/// The deterministic simulator of reattach.
+///
+/// Exit codes: 0 every promise held, 10 harm was done, 11 no progress was made, 12 a goal was never
+/// reached, 13 a seed gave two different runs, 64 the call makes no sense.
+#[derive(Debug, Parser)]
+#[command(name = "cargo sim", bin_name = "cargo sim", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the world of one seed: its scenario, its trace, its verdict.
+    Run(run::RunArgs),
+    /// Run many seeds on all cores and add up what they show.
+    Campaign(campaign::CampaignArgs),
+    /// Run a scenario file.
+    Replay(run::ReplayArgs),
+    /// Run every seed twice here and once in another process, and compare.
+    CheckDeterminism(determinism::DeterminismArgs),
+}
+
+/// Parses the arguments, runs the command, and gives its exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let usage = error.use_stderr();
+            // Nobody is left to tell if this cannot be written.
+            let _ = error.print();
+            return ExitCode::from(if usage { EXIT_USAGE } else { EXIT_FINE });
+        }
+    };
+    let done = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Campaign(args) => campaign::run(&args),
+        Command::Replay(args) => run::replay(&args),
+        Command::CheckDeterminism(args) => determinism::run(&args),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+/// The exit code that a verdict stands for.
+fn exit_code(violation: Option<&Violation>) -> u8 {
+    match violation.map(|violation| violation.promise.kind()) {
+        None => EXIT_FINE,
+        Some(Kind::Safety) => EXIT_SAFETY,
+        Some(Kind::Liveness) => EXIT_LIVENESS,
+    }
+}
+
+/// A range of seeds: `0..10000`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seeds {
+    first: u64,
+    end: u64,
+}
+
+impl std::str::FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("\"{text}\" is no range of seeds; write 0..10000");
+        let (first, end) = text.split_once("..").ok_or_else(bad)?;
+        let seeds = Seeds { first: first.parse().map_err(|_| bad())?, end: end.parse().map_err(|_| bad())? };
+        if seeds.first >= seeds.end {
+            return Err(format!("\"{text}\" holds no seed: the first must be below the end"));
+        }
+        Ok(seeds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_range_needs_a_seed() {
+        assert_eq!("3..7".parse(), Ok(Seeds { first: 3, end: 7 }));
+        assert_eq!(
+            "7..7".parse::<Seeds>().unwrap_err(),
+            "\"7..7\" holds no seed: the first must be below the end"
+        );
+        assert!("7".parse::<Seeds>().unwrap_err().ends_with("write 0..10000"));
+    }
+}

@@ -1,0 +1,141 @@
+//! What many runs add up to.
+
+use std::time::Duration;
+
+use reattach::session::Time;
+use serde::Serialize;
+
+use super::{EXIT_FINE, EXIT_UNREACHED, exit_code};
+use crate::check::{Checks, Goal, Goals, Kind, Promise, Violation};
+use crate::run::Outcome;
+
+/// Violations that are kept: the first of many tell as much as all.
+const VIOLATIONS_MAX: usize = 20;
+
+/// The sum of some runs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) runs: u64,
+    pub(super) events: u64,
+    /// Virtual time.
+    pub(super) lived: Duration,
+    pub(super) checks: Checks,
+    pub(super) goals: Goals,
+    pub(super) violated: u64,
+    /// Those of the lowest seeds.
+    pub(super) violations: Vec<(u64, Violation)>,
+}
+
+impl Tally {
+    pub(super) fn take(&mut self, seed: u64, outcome: &Outcome) {
+        self.runs += 1;
+        self.events += outcome.trace.events();
+        self.lived += outcome.ended_at.since(Time::ZERO);
+        self.checks.add(&outcome.checks);
+        self.goals.add(outcome.goals);
+        if let Some(violation) = outcome.checks.violation() {
+            self.violated += 1;
+            self.violations.push((seed, violation.clone()));
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Tally) {
+        self.runs += other.runs;
+        self.events += other.events;
+        self.lived += other.lived;
+        self.checks.add(&other.checks);
+        self.goals.add(other.goals);
+        self.violated += other.violated;
+        self.violations.extend(other.violations);
+        self.violations.sort_by_key(|(seed, _)| *seed);
+        self.violations.truncate(VIOLATIONS_MAX);
+    }
+
+    /// Harm counts before missing progress, and both before what was not reached.
+    pub(super) fn exit_code(&self) -> u8 {
+        let harm = self.violations.iter().find(|(_, violation)| violation.promise.kind() == Kind::Safety);
+        let broken = harm.or(self.violations.first()).map(|(_, violation)| violation);
+        match exit_code(broken) {
+            EXIT_FINE if self.goals.missing().next().is_some() => EXIT_UNREACHED,
+            EXIT_FINE if self.checks.never_judged().next().is_some() => EXIT_UNREACHED,
+            code => code,
+        }
+    }
+
+    /// The whole as text; `took` is real time.
+    pub(super) fn text(&self, took: Duration) -> String {
+        let seconds = took.as_secs_f64().max(0.001);
+        let mut text = format!(
+            "{} runs, {} events, {:.1} simulated hours in {seconds:.1} s\n{:.0} seeds/s, {:.2} M events/s, \
+             {:.1} simulated hours/s\n",
+            self.runs,
+            self.events,
+            self.lived.as_secs_f64() / 3600.0,
+            self.runs as f64 / seconds,
+            self.events as f64 / seconds / 1e6,
+            self.lived.as_secs_f64() / 3600.0 / seconds,
+        );
+        text += &format!("goals reached: {} of {}\n", self.goals.count(), Goal::ALL.len());
+        for goal in self.goals.missing() {
+            text += &format!("  never reached: {goal}\n");
+        }
+        text += &format!("promises judged: {} times\n", self.judged());
+        for promise in self.checks.never_judged() {
+            text += &format!("  never judged: {promise}\n");
+        }
+        text += &format!("violations: {}\n", self.violated);
+        for (seed, violation) in &self.violations {
+            text += &format!("  {violation}\n    again: cargo sim run {seed}\n");
+        }
+        text
+    }
+
+    fn judged(&self) -> u64 {
+        Promise::ALL.iter().map(|promise| self.checks.count(*promise)).sum()
+    }
+
+    /// The whole for programs.
+    pub(super) fn report(&self, took: Duration) -> Report<'_> {
+        Report {
+            runs: self.runs,
+            events: self.events,
+            simulated_seconds: self.lived.as_secs_f64(),
+            seconds: took.as_secs_f64(),
+            judged: Promise::ALL.iter().map(|p| (p.name(), self.checks.count(*p))).collect(),
+            reached: Goal::ALL.iter().filter(|goal| self.goals.has(**goal)).map(|g| g.name()).collect(),
+            missing: self.goals.missing().map(Goal::name).collect(),
+            violated: self.violated,
+            violations: self
+                .violations
+                .iter()
+                .map(|(seed, violation)| Broken {
+                    seed: *seed,
+                    promise: violation.promise.name(),
+                    at: violation.at.0 as f64 / 1e6,
+                    what: &violation.what,
+                })
+                .collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Report<'t> {
+    runs: u64,
+    events: u64,
+    simulated_seconds: f64,
+    seconds: f64,
+    judged: std::collections::BTreeMap<&'static str, u64>,
+    reached: Vec<&'static str>,
+    missing: Vec<&'static str>,
+    violated: u64,
+    violations: Vec<Broken<'t>>,
+}
+
+#[derive(Serialize)]
+struct Broken<'t> {
+    seed: u64,
+    promise: &'static str,
+    at: f64,
+    what: &'t str,
+}

@@ -1,0 +1,24 @@
+//! Deterministic simulator of reattach: the real machines in a fake world, driven by one seed.
+//!
+//! ```text
+//! dice      random numbers
+//! scenario  what happens, as data: seed to scenario, file to scenario
+//! machine   which machines run
+//! world     a laptop, a host and what is between them, in virtual time
+//! check     promises and goals
+//! trace     what a run leaves behind
+//! run       scenario to verdict
+//! command   the command line
+//! ```
+//!
+//! It sees the words and the machines of reattach only: no sockets, no files, no clock but the
+//! one that a campaign shows its rate by.
+
+pub mod check;
+pub mod command;
+pub mod dice;
+pub mod machine;
+pub mod run;
+pub mod scenario;
+pub mod trace;
+mod world;

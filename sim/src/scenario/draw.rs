@@ -1,0 +1,140 @@
+//! Seed to scenario.
+//!
+//! Half of the seeds draw every kind of fault evenly, half draw some kinds only, with weights, so
+//! that rare combinations come up as often as they do in bad weeks. Regressions are kept as
+//! files, so this may change.
+
+use std::time::Duration;
+
+use reattach::session::First;
+
+use super::{Act, Entry, Fault, FaultKind, Mode, Scenario, Setting, User, What};
+use crate::dice::Dice;
+
+/// Tells this stream of a seed from the world's.
+const PURPOSE: u64 = 1;
+
+/// The scenario of a seed.
+pub fn draw(seed: u64) -> Scenario {
+    let mut dice = Dice::new(seed, PURPOSE);
+    let mode = if dice.one_in(4) { Mode::Hostile } else { Mode::Recoverable };
+    let duration = dice.log_duration(Duration::from_secs(10), Duration::from_secs(120));
+    let setting = draw_setting(&mut dice);
+    let mut entries = Vec::new();
+    let clients = draw_users(&mut dice, duration, &mut entries);
+    draw_faults(&mut dice, mode, duration, clients, &mut entries);
+    entries.sort_by_key(|entry| entry.at);
+    Scenario { seed, mode, duration, setting, entries }
+}
+
+fn draw_setting(dice: &mut Dice) -> Setting {
+    Setting {
+        latency: dice.log_duration(Duration::from_micros(100), Duration::from_millis(300)),
+        bandwidth: u32::try_from(dice.log_between(20, 100_000)).expect("in range"),
+        ssh_time: dice.log_duration(Duration::from_millis(20), Duration::from_secs(5)),
+        step_time: dice.log_duration(Duration::from_micros(20), Duration::from_millis(100)),
+        program_time: dice.log_duration(Duration::from_micros(50), Duration::from_millis(50)),
+        idle_lifetime: if dice.one_in(4) {
+            dice.log_duration(Duration::from_secs(2), Duration::from_secs(60))
+        } else {
+            Duration::from_secs(24 * 3600)
+        },
+        unmet_lifetime: if dice.one_in(4) {
+            dice.log_duration(Duration::from_secs(2), Duration::from_secs(60))
+        } else {
+            Duration::from_secs(120)
+        },
+        window: u32::try_from(dice.log_between(64, 16_384)).expect("in range"),
+        window_frames: u32::try_from(dice.log_between(2, 256)).expect("in range"),
+        attempts_max: dice.pick(&[3, 3, 3, 1, 2, 5]),
+        pids: dice.pick(&[8, 12, 16, 32]),
+        wake_told: !dice.one_in(3),
+    }
+}
+
+/// What the users do; how many clients there are.
+fn draw_users(dice: &mut Dice, duration: Duration, entries: &mut Vec<Entry>) -> u8 {
+    let clients = if dice.one_in(3) { 2 + u8::from(dice.one_in(4)) } else { 1 };
+    for client in 0..clients {
+        let mut act = |at, act| entries.push(Entry { at, what: What::User(User { client, act }) });
+        let (opened, first) = if client == 0 {
+            (Duration::ZERO, dice.pick(&[First::Start, First::Start, First::Replace]))
+        } else {
+            // At the same moment as the first, or some time later.
+            let opened = if dice.one_in(3) { Duration::ZERO } else { dice.within(duration) };
+            (opened, dice.pick(&[First::Start, First::Replace, First::Takeover, First::Takeover]))
+        };
+        act(opened, Act::Open(first));
+        for _ in 0..1 + dice.below(6) {
+            let at = opened + dice.within(duration.saturating_sub(opened));
+            act(at, draw_work(dice));
+        }
+        for _ in 0..dice.below(3) {
+            let at = opened + dice.within(duration.saturating_sub(opened));
+            act(at, draw_wish(dice));
+        }
+    }
+    clients
+}
+
+fn draw_work(dice: &mut Dice) -> Act {
+    Act::Send {
+        count: u32::try_from(dice.log_between(1, 60)).expect("in range"),
+        every: dice.log_duration(Duration::from_micros(100), Duration::from_secs(1)),
+        bytes: u32::try_from(dice.log_between(1, 600)).expect("in range"),
+    }
+}
+
+fn draw_wish(dice: &mut Dice) -> Act {
+    match dice.below(16) {
+        0 => Act::Finish,
+        1 => Act::Signal(dice.pick(&[2, 15])),
+        2 => Act::Close,
+        3..6 => Act::Retry,
+        6..12 => Act::Restart,
+        _ => Act::NetworkUp,
+    }
+}
+
+fn draw_faults(dice: &mut Dice, mode: Mode, duration: Duration, clients: u8, entries: &mut Vec<Entry>) {
+    let allowed = |kind: &FaultKind| mode == Mode::Hostile || !kind.is_hostile();
+    let mut kinds: Vec<FaultKind> = FaultKind::ALL.iter().copied().filter(allowed).collect();
+    if dice.one_in(2) {
+        // A swarm: a few kinds, some of them several times as likely.
+        let few = 1 + dice.below(6);
+        kinds = (0..few)
+            .flat_map(|_| {
+                let kind = dice.pick(&kinds);
+                let weight = 1 + dice.below(4);
+                (0..weight).map(move |_| kind)
+            })
+            .collect();
+    }
+    let count = dice.log_between(1, 24);
+    let mut last = Duration::ZERO;
+    for _ in 0..count {
+        let kind = dice.pick(&kinds);
+        // Trouble seldom comes alone: every other fault is close behind the one before.
+        let at = if dice.one_in(2) {
+            dice.within(duration)
+        } else {
+            (last + dice.log_duration(Duration::from_millis(1), Duration::from_secs(20))).min(duration)
+        };
+        last = at;
+        let longest = match kind {
+            FaultKind::Sleep | FaultKind::ClockJump | FaultKind::HostClockJump => Duration::from_secs(3600),
+            _ => duration,
+        };
+        let fault = Fault {
+            kind,
+            target: kind.is_targeted().then(|| u8::try_from(dice.below(clients.into())).expect("few")),
+            number: if kind.numbers().is_empty() { 0 } else { dice.pick(kind.numbers()) },
+            duration: if kind.is_lasting() {
+                dice.log_duration(Duration::from_millis(1), longest)
+            } else {
+                Duration::ZERO
+            },
+        };
+        entries.push(Entry { at, what: What::Fault(fault) });
+    }
+}

@@ -1,0 +1,167 @@
+//! A scenario: everything that a run is made of, as plain data.
+//!
+//! ```text
+//! fault   what goes wrong, where, for how long
+//! act     what the user does
+//! text    the file format: what regressions are kept in
+//! draw    seed to scenario
+//! ```
+//!
+//! A scenario gives one run, always the same. What its faults do is left to the world.
+
+mod act;
+mod draw;
+mod fault;
+mod text;
+
+use std::time::Duration;
+
+pub use act::{Act, User};
+pub use draw::draw;
+pub use fault::{Fault, FaultKind};
+use reattach::session::{BackoffConfig, ClientConfig, First, LaunchConfig, ServerConfig, WindowConfig};
+pub use text::{ParseError, parse, print};
+
+/// Clients that a scenario may name: `a`, `b` and `c`.
+pub const CLIENTS_MAX: u8 = 3;
+
+/// Everything that a run is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Seeds the world's small delays and the order of what happens at the same time.
+    pub seed: u64,
+    /// What is demanded.
+    pub mode: Mode,
+    /// When the faults end and the network is good again.
+    pub duration: Duration,
+    /// The world that it happens in.
+    pub setting: Setting,
+    /// What happens, in order of time.
+    pub entries: Vec<Entry>,
+}
+
+/// What is demanded of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Faults that can be recovered from: safety, and progress once they have ended.
+    Recoverable,
+    /// Faults that may leave things broken: only safety.
+    Hostile,
+}
+
+/// The world, and what is tuned in the machines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// One way between laptop and host.
+    pub latency: Duration,
+    /// Bytes that a link carries in a millisecond.
+    pub bandwidth: u32,
+    /// What ssh needs to start a command.
+    pub ssh_time: Duration,
+    /// What a process on the host needs for one step, about.
+    pub step_time: Duration,
+    /// What the hosted program needs for a request.
+    pub program_time: Duration,
+    /// Life of a server without a client.
+    pub idle_lifetime: Duration,
+    /// Life of a server that nobody ever attached to.
+    pub unmet_lifetime: Duration,
+    /// Bytes that an end keeps for replay.
+    pub window: u32,
+    /// Frames that an end keeps for replay.
+    pub window_frames: u32,
+    /// Failed attempts after which a client stops.
+    pub attempts_max: u32,
+    /// Numbers that processes on the host can have.
+    pub pids: u32,
+    /// Whether the laptop tells its programs that it woke up.
+    pub wake_told: bool,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Setting {
+            latency: Duration::from_millis(20),
+            bandwidth: 1000,
+            ssh_time: Duration::from_millis(500),
+            step_time: Duration::from_micros(100),
+            program_time: Duration::from_millis(5),
+            idle_lifetime: Duration::from_secs(3600),
+            unmet_lifetime: Duration::from_secs(120),
+            window: 8192,
+            window_frames: 64,
+            attempts_max: 3,
+            pids: 16,
+            wake_told: true,
+        }
+    }
+}
+
+/// Something that happens at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Since the start.
+    pub at: Duration,
+    /// What.
+    pub what: What,
+}
+
+/// What happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A user does something.
+    User(User),
+    /// Something goes wrong.
+    Fault(Fault),
+}
+
+impl Setting {
+    /// How clients of this setting behave.
+    pub fn client(&self, first: First) -> ClientConfig {
+        ClientConfig {
+            first,
+            attempts_max: self.attempts_max,
+            window: self.windows(),
+            ..ClientConfig::default()
+        }
+    }
+
+    /// How servers of this setting behave.
+    pub fn server(&self) -> ServerConfig {
+        ServerConfig {
+            idle_lifetime: self.idle_lifetime,
+            unmet_lifetime: self.unmet_lifetime,
+            window: self.windows(),
+            ..ServerConfig::default()
+        }
+    }
+
+    fn windows(&self) -> WindowConfig {
+        WindowConfig {
+            unacked_bytes_max: self.window as usize,
+            unacked_frames_max: self.window_frames as usize,
+            ack_bytes: (self.window / 8).max(1) as usize,
+            ack_frames: u64::from(self.window_frames / 8).max(1),
+            ..WindowConfig::default()
+        }
+    }
+
+    /// Time in which every session must be settled once the network is good: the sum of what the
+    /// configuration allows one attempt under way to take, then a full budget of attempts, and
+    /// the time in which what is kept can be sent again.
+    pub fn settle_bound(&self) -> Duration {
+        let client = self.client(First::Start);
+        let launch = LaunchConfig::default();
+        let BackoffConfig { max, .. } = client.backoff;
+        let notice = client.probe_timeout + client.heartbeat_interval * (client.heartbeat_misses_max + 1);
+        let stop = launch.stop_grace + launch.kill_wait;
+        let start = launch.starter_wait + stop + launch.ready_timeout + launch.attach_timeout;
+        let round_trips = self.latency * 8 + self.ssh_time * 4 + self.step_time * 60;
+        let attempt = client.open_timeout.unwrap_or_default() + client.attach_timeout + client.exit_wait;
+        let tries = (max * 5 / 4 + round_trips + launch.attach_timeout) * self.attempts_max;
+        let bytes = u64::from(self.window) * 4 + 64 * u64::from(self.window_frames);
+        let replay = Duration::from_millis(bytes / u64::from(self.bandwidth.max(1)));
+        let answers = self.program_time * self.window_frames * 4;
+        notice + start + attempt + tries + replay * 2 + answers + client.window.ack_delay * 4
+    }
+}

@@ -1,0 +1,371 @@
+//! Scenarios as files: one line each, readable and editable.
+//!
+//! ```text
+//! scenario 1
+//! # What a user would say about it.
+//! seed 7
+//! mode recoverable
+//! duration 30s
+//! set latency 20ms
+//! at 0s a open start
+//! at 1s a send 20 every 100ms of 40
+//! at 5s fault link-cut a
+//! at 9s fault proxy-exit a with 75
+//! at 12.5s fault server-hang for 1m
+//! ```
+//!
+//! `set` lines may be left out, and then have their defaults. Drawing is left to `draw`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use reattach::session::First;
+
+use super::{Act, CLIENTS_MAX, Entry, Fault, FaultKind, Mode, Scenario, Setting, User, What};
+
+/// Version of the format: the number on the first line.
+const VERSION: &str = "1";
+
+/// A file that is no scenario.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {why}")]
+pub struct ParseError {
+    /// Counted from 1.
+    pub line: usize,
+    /// One sentence.
+    pub why: String,
+}
+
+/// Reads a scenario.
+///
+/// # Errors
+///
+/// [`ParseError`] names the line and what is accepted there.
+pub fn parse(text: &str) -> Result<Scenario, ParseError> {
+    let mut scenario = Scenario {
+        seed: 0,
+        mode: Mode::Recoverable,
+        duration: Duration::from_secs(60),
+        setting: Setting::default(),
+        entries: Vec::new(),
+    };
+    let mut versioned = false;
+    for (index, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words.is_empty() {
+            continue;
+        }
+        let read = if versioned { parse_line(&words, &mut scenario) } else { parse_version(&words) };
+        read.map_err(|why| ParseError { line: index + 1, why })?;
+        versioned = true;
+    }
+    if !versioned {
+        let why = format!("the file is empty; a scenario begins with \"scenario {VERSION}\"");
+        return Err(ParseError { line: 1, why });
+    }
+    scenario.entries.sort_by_key(|entry| entry.at);
+    Ok(scenario)
+}
+
+fn parse_version(words: &[&str]) -> Result<(), String> {
+    match words {
+        ["scenario", VERSION] => Ok(()),
+        ["scenario", version] => Err(format!("version {version} is not known, only {VERSION} is")),
+        _ => Err(format!("a scenario begins with \"scenario {VERSION}\"")),
+    }
+}
+
+fn parse_line(words: &[&str], scenario: &mut Scenario) -> Result<(), String> {
+    match words {
+        ["seed", seed] => scenario.seed = number(seed)?,
+        ["mode", "recoverable"] => scenario.mode = Mode::Recoverable,
+        ["mode", "hostile"] => scenario.mode = Mode::Hostile,
+        ["duration", time] => scenario.duration = duration(time)?,
+        ["set", name, value] => parse_setting(name, value, &mut scenario.setting)?,
+        ["at", time, "fault", rest @ ..] => {
+            let what = What::Fault(parse_fault(rest)?);
+            scenario.entries.push(Entry { at: duration(time)?, what });
+        }
+        ["at", time, name, rest @ ..] => {
+            let what = What::User(User { client: client(name)?, act: parse_act(rest)? });
+            scenario.entries.push(Entry { at: duration(time)?, what });
+        }
+        _ => {
+            return Err(format!(
+                "\"{}\" is not one of: seed N, mode recoverable|hostile, duration TIME, set NAME VALUE, \
+                 at TIME CLIENT ACT, at TIME fault KIND",
+                words.join(" ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn parse_setting(name: &str, value: &str, setting: &mut Setting) -> Result<(), String> {
+    match name {
+        "latency" => setting.latency = duration(value)?,
+        "bandwidth" => setting.bandwidth = at_least_one(value)?,
+        "ssh-time" => setting.ssh_time = duration(value)?,
+        "step-time" => setting.step_time = duration(value)?,
+        "program-time" => setting.program_time = duration(value)?,
+        "idle-lifetime" => setting.idle_lifetime = duration(value)?,
+        "unmet-lifetime" => setting.unmet_lifetime = duration(value)?,
+        "window" => setting.window = at_least_one(value)?,
+        "window-frames" => setting.window_frames = at_least_one(value)?,
+        "attempts-max" => setting.attempts_max = at_least_one(value)?,
+        "pids" => setting.pids = at_least_one(value)?.clamp(4, 64),
+        "wake-told" => {
+            setting.wake_told = match value {
+                "yes" => true,
+                "no" => false,
+                _ => return Err(format!("\"{value}\" is neither yes nor no")),
+            };
+        }
+        _ => {
+            return Err(format!(
+                "\"{name}\" cannot be set; latency, bandwidth, ssh-time, step-time, program-time, \
+                 idle-lifetime, unmet-lifetime, window, window-frames, attempts-max, pids and wake-told can"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn parse_act(words: &[&str]) -> Result<Act, String> {
+    Ok(match words {
+        ["open", "start"] => Act::Open(First::Start),
+        ["open", "replace"] => Act::Open(First::Replace),
+        ["open", "takeover"] => Act::Open(First::Takeover),
+        ["send", count, "every", every, "of", bytes] => {
+            Act::Send { count: number(count)?, every: duration(every)?, bytes: number(bytes)? }
+        }
+        ["finish"] => Act::Finish,
+        ["signal", signal] => Act::Signal(number(signal)?),
+        ["close"] => Act::Close,
+        ["retry"] => Act::Retry,
+        ["restart"] => Act::Restart,
+        ["network-up"] => Act::NetworkUp,
+        _ => {
+            return Err(format!(
+                "\"{}\" is no act; accepted are open start|replace|takeover, send N every TIME of BYTES, \
+                 finish, signal N, close, retry, restart and network-up",
+                words.join(" ")
+            ));
+        }
+    })
+}
+
+fn parse_fault(words: &[&str]) -> Result<Fault, String> {
+    let (name, mut rest) = words.split_first().ok_or("a fault needs a kind")?;
+    let kind = FaultKind::from_name(name).ok_or_else(|| {
+        let known: Vec<_> = FaultKind::ALL.iter().map(|kind| kind.name()).collect();
+        format!("\"{name}\" is no fault; known are {}", known.join(", "))
+    })?;
+    let usual = kind.numbers().first().copied().unwrap_or_default();
+    let mut fault = Fault { kind, target: None, number: usual, duration: Duration::ZERO };
+    loop {
+        rest = match rest {
+            [] => break,
+            ["for", time, rest @ ..] if kind.is_lasting() => {
+                fault.duration = duration(time)?;
+                rest
+            }
+            ["with", value, rest @ ..] if !kind.numbers().is_empty() => {
+                fault.number = number(value)?;
+                rest
+            }
+            [name, rest @ ..] if kind.is_targeted() && fault.target.is_none() => {
+                fault.target = Some(client(name)?);
+                rest
+            }
+            _ => return Err(format!("{kind} does not take \"{}\"", rest.join(" "))),
+        };
+    }
+    if kind.is_targeted() && fault.target.is_none() {
+        return Err(format!("{kind} needs a client: a, b or c"));
+    }
+    Ok(fault)
+}
+
+fn client(name: &str) -> Result<u8, String> {
+    match name.as_bytes() {
+        [letter @ b'a'..=b'z'] if letter - b'a' < CLIENTS_MAX => Ok(letter - b'a'),
+        _ => Err(format!("\"{name}\" is no client; there are a, b and c")),
+    }
+}
+
+fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
+    word.parse().map_err(|_| format!("\"{word}\" is not a number that fits here"))
+}
+
+fn at_least_one(word: &str) -> Result<u32, String> {
+    match number(word)? {
+        0 => Err("0 is too small: at least 1".to_owned()),
+        number => Ok(number),
+    }
+}
+
+fn duration(word: &str) -> Result<Duration, String> {
+    let bad = || format!("\"{word}\" is no duration; write 1.5s, 20ms, 250us, 2m or 24h");
+    let split = word.find(|letter: char| letter.is_ascii_alphabetic()).ok_or_else(bad)?;
+    let (digits, unit) = word.split_at(split);
+    let micros: u64 = match unit {
+        "us" => 1,
+        "ms" => 1_000,
+        "s" => 1_000_000,
+        "m" => 60_000_000,
+        "h" => 3_600_000_000,
+        _ => return Err(bad()),
+    };
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
+    if !part.bytes().all(|digit| digit.is_ascii_digit()) || part.len() > 6 {
+        return Err(bad());
+    }
+    let mut total = whole.parse::<u64>().ok().and_then(|whole| whole.checked_mul(micros)).ok_or_else(bad)?;
+    if !part.is_empty() {
+        let scale = 10u64.pow(u32::try_from(part.len()).map_err(|_| bad())?);
+        total += part.parse::<u64>().map_err(|_| bad())? * micros / scale;
+    }
+    Ok(Duration::from_micros(total))
+}
+
+/// Writes a scenario so that [`parse`] reads it back.
+pub fn print(scenario: &Scenario) -> String {
+    let mut text = String::new();
+    let mode = match scenario.mode {
+        Mode::Recoverable => "recoverable",
+        Mode::Hostile => "hostile",
+    };
+    let length = time(scenario.duration);
+    write!(text, "scenario {VERSION}\nseed {}\nmode {mode}\nduration {length}\n", scenario.seed)
+        .expect("a string takes everything");
+    for (name, value) in settings(&scenario.setting) {
+        writeln!(text, "set {name} {value}").expect("a string takes everything");
+    }
+    for entry in &scenario.entries {
+        writeln!(text, "at {} {}", time(entry.at), entry.what).expect("a string takes everything");
+    }
+    text
+}
+
+fn settings(setting: &Setting) -> [(&'static str, String); 12] {
+    [
+        ("latency", time(setting.latency)),
+        ("bandwidth", setting.bandwidth.to_string()),
+        ("ssh-time", time(setting.ssh_time)),
+        ("step-time", time(setting.step_time)),
+        ("program-time", time(setting.program_time)),
+        ("idle-lifetime", time(setting.idle_lifetime)),
+        ("unmet-lifetime", time(setting.unmet_lifetime)),
+        ("window", setting.window.to_string()),
+        ("window-frames", setting.window_frames.to_string()),
+        ("attempts-max", setting.attempts_max.to_string()),
+        ("pids", setting.pids.to_string()),
+        ("wake-told", if setting.wake_told { "yes" } else { "no" }.to_owned()),
+    ]
+}
+
+/// A duration in the largest unit that needs no more than six decimals.
+fn time(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    match micros {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{micros}us"),
+        1_000..1_000_000 => decimal(micros, 1_000, 3, "ms"),
+        _ => decimal(micros, 1_000_000, 6, "s"),
+    }
+}
+
+fn decimal(micros: u128, unit: u128, digits: usize, name: &str) -> String {
+    let (whole, part) = (micros / unit, micros % unit);
+    if part == 0 {
+        return format!("{whole}{name}");
+    }
+    let part = format!("{part:0digits$}");
+    format!("{whole}.{}{name}", part.trim_end_matches('0'))
+}
+
+impl std::fmt::Display for What {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            What::User(User { client, act }) => write!(f, "{} {act}", letter(*client)),
+            What::Fault(fault) => write!(f, "fault {fault}"),
+        }
+    }
+}
+
+impl std::fmt::Display for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Act::Open(First::Start) => f.write_str("open start"),
+            Act::Open(First::Replace) => f.write_str("open replace"),
+            Act::Open(First::Takeover) => f.write_str("open takeover"),
+            Act::Send { count, every, bytes } => write!(f, "send {count} every {} of {bytes}", time(*every)),
+            Act::Finish => f.write_str("finish"),
+            Act::Signal(signal) => write!(f, "signal {signal}"),
+            Act::Close => f.write_str("close"),
+            Act::Retry => f.write_str("retry"),
+            Act::Restart => f.write_str("restart"),
+            Act::NetworkUp => f.write_str("network-up"),
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if let Some(target) = self.target {
+            write!(f, " {}", letter(target))?;
+        }
+        if !self.kind.numbers().is_empty() {
+            write!(f, " with {}", self.number)?;
+        }
+        if self.kind.is_lasting() {
+            write!(f, " for {}", time(self.duration))?;
+        }
+        Ok(())
+    }
+}
+
+/// The name of a client.
+fn letter(client: u8) -> char {
+    char::from(b'a' + client)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        for seed in 0..200 {
+            let scenario = super::super::draw(seed);
+            assert_eq!(parse(&print(&scenario)).as_ref(), Ok(&scenario), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn reads_durations_as_people_write_them() {
+        for (text, micros) in [("1.5s", 1_500_000), ("20ms", 20_000), ("2m", 120_000_000), ("0.25ms", 250)] {
+            assert_eq!(duration(text), Ok(Duration::from_micros(micros)));
+        }
+        for text in ["", "5", "s", "-1s", "1.5.5s", "1d", "1.0000001s", "99999999999999999h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_where() {
+        let error = |text: &str| parse(text).unwrap_err().to_string();
+        assert_eq!(error(""), "line 1: the file is empty; a scenario begins with \"scenario 1\"");
+        assert_eq!(error("scenario 9"), "line 1: version 9 is not known, only 1 is");
+        let text = "scenario 1\n\n# note\nat 1s fault link-cut\n";
+        assert_eq!(error(text), "line 4: link-cut needs a client: a, b or c");
+        assert_eq!(error("scenario 1\nat 1s fault reboot a"), "line 2: reboot does not take \"a\"");
+        assert_eq!(error("scenario 1\nat 1s d close"), "line 2: \"d\" is no client; there are a, b and c");
+        assert!(
+            error("scenario 1\nat 1s fault moon").starts_with("line 2: \"moon\" is no fault; known are ")
+        );
+    }
+}

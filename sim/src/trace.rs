@@ -1,0 +1,174 @@
+//! What a run leaves behind: a rolling hash of everything that happened, and, where asked for, one
+//! line a transition.
+//!
+//! ```text
+//!    12.345  client a   Reconnecting(2) #7 -> Connected    welcome received=41
+//!    time    who        what changed                       why
+//! ```
+//!
+//! Lines are only made where somebody reads them; the hash is always kept and costs one
+//! multiplication an event. What is worth a line is left to the world.
+
+use std::fmt::Write as _;
+
+use reattach::session::Time;
+
+/// Events between two checkpoints of the hash.
+const CHECKPOINT_EVENTS: u64 = 256;
+
+/// How much of a run is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// The hash.
+    #[default]
+    Hash,
+    /// And one line a transition.
+    Lines,
+    /// And one word an event: to find the first one that differs between two runs.
+    Events,
+}
+
+/// One line of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// When.
+    pub at: Time,
+    /// Who changed.
+    pub who: String,
+    /// What changed.
+    pub what: String,
+    /// Why; may be empty.
+    pub why: String,
+}
+
+impl Line {
+    /// The line as text, in columns.
+    pub fn text(&self) -> String {
+        let Line { at, who, what, why } = self;
+        format!("{at:>9}  {who:<9} {what:<43} {why}").trim_end().to_owned()
+    }
+}
+
+/// The record of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    detail: Detail,
+    hash: u64,
+    events: u64,
+    checkpoints: Vec<u64>,
+    lines: Vec<Line>,
+    words: Vec<(Time, u64)>,
+}
+
+impl Trace {
+    /// An empty record.
+    pub fn new(detail: Detail) -> Self {
+        Trace { detail, hash: 0x9e37_79b9_7f4a_7c15, ..Trace::default() }
+    }
+
+    /// Takes note of an event.
+    pub fn event(&mut self, at: Time, word: u64) {
+        self.mix(at.0 ^ word.rotate_left(40));
+        self.events += 1;
+        if self.events.is_multiple_of(CHECKPOINT_EVENTS) {
+            self.checkpoints.push(self.hash);
+        }
+        if self.detail == Detail::Events {
+            self.words.push((at, word));
+        }
+    }
+
+    /// Takes note of something that a machine did.
+    pub fn mix(&mut self, word: u64) {
+        self.hash = (self.hash ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        self.hash ^= self.hash >> 32;
+    }
+
+    /// Whether anybody will read lines.
+    pub fn has_lines(&self) -> bool {
+        self.detail != Detail::Hash
+    }
+
+    /// Keeps a line.
+    pub fn line(&mut self, at: Time, who: String, what: String, why: String) {
+        self.lines.push(Line { at, who, what, why });
+    }
+
+    /// The hash of all that happened.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The hash after every few events.
+    pub fn checkpoints(&self) -> &[u64] {
+        &self.checkpoints
+    }
+
+    /// How many events there were.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The lines, in order.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// All lines as one text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for line in &self.lines {
+            writeln!(text, "{}", line.text()).expect("a string takes everything");
+        }
+        text
+    }
+
+    /// The first event in which two runs differ, as one sentence; `None` if they are the same.
+    pub fn first_difference(&self, other: &Trace) -> Option<String> {
+        let at = self.words.iter().zip(&other.words).position(|(ours, theirs)| ours != theirs);
+        let at = at.or_else(|| {
+            let shorter = self.words.len().min(other.words.len());
+            (self.words.len() != other.words.len()).then_some(shorter)
+        })?;
+        let tell = |trace: &Trace| match trace.words.get(at) {
+            Some((time, word)) => format!("{} at {time}", crate::world::event_name(*word)),
+            None => "the end of the run".to_owned(),
+        };
+        Some(format!("event {at} is {} in the first run and {} in the second", tell(self), tell(other)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(words: &[u64]) -> Trace {
+        let mut trace = Trace::new(Detail::Events);
+        for (at, word) in words.iter().enumerate() {
+            trace.event(Time(at as u64 * 1_000_000), *word);
+        }
+        trace
+    }
+
+    #[test]
+    fn names_the_first_event_that_differs() {
+        assert_eq!(trace(&[1, 2, 3]).first_difference(&trace(&[1, 2, 3])), None);
+        let difference = trace(&[1, 2, 3]).first_difference(&trace(&[1, 0, 3])).unwrap();
+        assert!(difference.starts_with("event 1 is "), "{difference}");
+        let difference = trace(&[1, 2]).first_difference(&trace(&[1, 2, 0])).unwrap();
+        assert!(difference.starts_with("event 2 is the end of the run"), "{difference}");
+    }
+
+    #[test]
+    fn the_hash_depends_on_order_and_time() {
+        assert_ne!(trace(&[1, 2]).hash(), trace(&[2, 1]).hash());
+        let mut late = Trace::new(Detail::Hash);
+        late.event(Time(5), 1);
+        assert_ne!(trace(&[1]).hash(), late.hash());
+    }
+
+    #[test]
+    fn a_long_run_leaves_checkpoints() {
+        assert_eq!(trace(&[3; 600]).checkpoints().len(), 2);
+    }
+}

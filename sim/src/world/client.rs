@@ -1,0 +1,322 @@
+//! The editor's process: the client machine, and what its driver does with effects and news.
+//!
+//! What the user does and sees is left to `editor`, the ssh below to `link`, and whether what the
+//! machine says is true to `judge`.
+
+use reattach::proto::{ProgramExit, Seq, SessionId, encode};
+use reattach::session::First;
+use reattach::session::client::{Attempt, Cause, Client, Effect, Input, Launch, News, Status};
+
+use super::editor::Editor;
+use super::link::Link;
+use super::queue::{Alarm, EventKind};
+use super::{ClientId, LinkId, ServerId, World, client_name};
+use crate::check::{Goal, Promise};
+use crate::machine::{ClientMachine, Kit};
+
+pub(super) struct ClientProcess<C> {
+    pub(super) machine: C,
+    /// Its session's place in the world's list: also the tag of its requests.
+    pub(super) session: u32,
+    /// The link of the current attempt, from its opening to its closing.
+    pub(super) link: Option<LinkId>,
+    /// The last status that was announced.
+    pub(super) status: Status,
+    pub(super) editor: Editor,
+    pub(super) alarm: Alarm,
+    pub(super) hangs: u32,
+    /// Highest attempt so far.
+    attempt: Attempt,
+    /// The highest number that was sent.
+    pub(super) sent: Seq,
+    /// Attempts to reattach since the last handshake or wake-up.
+    pub(super) tries: u32,
+    /// The outage's last state was exhausted.
+    exhausted: bool,
+}
+
+/// What the world knows about a session.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) id: SessionId,
+    pub(super) first: First,
+    /// The server that it first met.
+    pub(super) server: Option<ServerId>,
+    /// Its first attempt was made: from here on, nothing may be started.
+    pub(super) opened: bool,
+    pub(super) closed_by_user: bool,
+    /// Some byte of its links was changed on the way.
+    pub(super) tainted: bool,
+}
+
+impl<K: Kit> World<'_, K> {
+    /// A user opens an editor.
+    pub(super) fn open_client(&mut self, name: u8, first: First) {
+        let client = u32::try_from(self.clients.len()).expect("few clients");
+        self.names[usize::from(name)] = Some(client);
+        let session = self.new_session(first);
+        let id = self.sessions[session as usize].id;
+        let seed = self.dice.bits();
+        let machine = K::Client::new(self.scenario.setting.client(first), id, seed, self.laptop_now());
+        self.clients.push(ClientProcess {
+            machine,
+            session,
+            link: None,
+            status: Status::Connecting,
+            editor: Editor::new(session),
+            alarm: Alarm::default(),
+            hangs: 0,
+            attempt: 0,
+            sent: 0,
+            tries: 0,
+            exhausted: false,
+        });
+        self.client_effects(client);
+        self.client_settle(client);
+    }
+
+    pub(super) fn new_session(&mut self, first: First) -> u32 {
+        let tag = u32::try_from(self.sessions.len()).expect("few sessions");
+        let id = SessionId(u128::from(tag + 1) << 96 | u128::from(tag + 1));
+        let session =
+            Session { id, first, server: None, opened: false, closed_by_user: false, tainted: false };
+        self.sessions.push(session);
+        tag
+    }
+
+    /// Something for the machine, which may come when it is overdue.
+    pub(super) fn client_input(&mut self, client: ClientId, input: Input) {
+        self.notice_suspension(client);
+        let now = self.laptop_now();
+        self.clients[client as usize].machine.handle_input(now, input);
+        self.client_effects(client);
+    }
+
+    /// News of a link. What the world says is old must change nothing.
+    pub(super) fn client_news(&mut self, link: LinkId, news: News) {
+        let (client, attempt) = (self.links[link as usize].client, self.links[link as usize].attempt);
+        let process = &self.clients[client as usize];
+        if process.link == Some(link) {
+            return self.client_input(client, Input::Transport(attempt, news));
+        }
+        if self.is_suspended(client) {
+            return self.client_input(client, Input::Transport(attempt, news));
+        }
+        self.goals.reach(Goal::StaleNews);
+        let now = self.laptop_now();
+        let process = &mut self.clients[client as usize];
+        let before = process.machine.clone();
+        process.machine.handle_input(now, Input::Transport(attempt, news));
+        let ignored = process.machine.poll_effect() == Some(Effect::Ignored(attempt));
+        let same = ignored && process.machine == before;
+        self.judge(Promise::StaleIgnored, same, || {
+            format!("old news of attempt {attempt} changed client {client}")
+        });
+    }
+
+    pub(super) fn on_client_timer(&mut self, client: ClientId) {
+        if !self.clients[client as usize].alarm.ring(self.now) {
+            return;
+        }
+        self.notice_suspension(client);
+        let now = self.laptop_now();
+        self.clients[client as usize].machine.handle_timeout(now);
+        self.client_effects(client);
+        let due = self.clients[client as usize].machine.inner().poll_timeout();
+        self.judge(Promise::TimerMovesOn, due.is_none_or(|due| due > now), || {
+            format!("client {client} was woken at {now} and wants to be woken at {due:?} again")
+        });
+        self.client_settle(client);
+    }
+
+    fn is_suspended(&self, client: ClientId) -> bool {
+        let limit = reattach::proto::limits::SUSPENSION_MIN;
+        let due = self.clients[client as usize].machine.inner().poll_timeout();
+        due.is_some_and(|due| self.laptop_now() >= due + limit)
+    }
+
+    /// The machine will notice that it slept: a wake-up as good as one that it is told.
+    fn notice_suspension(&mut self, client: ClientId) {
+        if self.is_suspended(client) {
+            self.goals.reach(Goal::Suspended);
+            self.clients[client as usize].woken(&mut self.goals);
+        }
+    }
+
+    /// Does what the machine asks for.
+    pub(super) fn client_effects(&mut self, client: ClientId) {
+        while let Some(effect) = self.clients[client as usize].machine.poll_effect() {
+            match effect {
+                Effect::Open(attempt, launch) => self.on_open(client, attempt, launch),
+                Effect::Close(attempt, bye) => {
+                    let link = self.clients[client as usize].link.take();
+                    let link = link.filter(|link| self.links[*link as usize].attempt == attempt);
+                    self.judge(Promise::OneTransport, link.is_some(), || {
+                        format!("client {client} closes attempt {attempt}, which is not open")
+                    });
+                    if let Some(link) = link {
+                        self.close_link(link, bye);
+                    }
+                }
+                Effect::Deliver(_, payload) => self.on_delivery(client, &payload),
+                Effect::Finished(_) => self.on_finished(client),
+                Effect::Status(status, cause) => self.on_client_status(client, status, &cause),
+                Effect::Ignored(_) => {}
+                Effect::Rejected(_) => self.on_rejected(client),
+            }
+        }
+    }
+
+    fn on_open(&mut self, client: ClientId, attempt: Attempt, launch: Launch) {
+        let attempts_max = self.scenario.setting.attempts_max;
+        let process = &mut self.clients[client as usize];
+        let session = &mut self.sessions[process.session as usize];
+        let one = process.link.is_none() && attempt > process.attempt;
+        process.attempt = attempt;
+        let reattach = session.opened || session.first == First::Takeover;
+        process.tries += u32::from(session.opened);
+        let tries = process.tries;
+        let resumed = session.opened && session.server.is_none();
+        session.opened = true;
+        if resumed {
+            self.goals.reach(Goal::FirstResumed);
+        }
+        self.judge(Promise::OneTransport, one, || {
+            format!("client {client} opens attempt {attempt} beside or after a newer one")
+        });
+        self.judge(Promise::AttemptsMax, tries <= attempts_max, || {
+            format!("client {client} tries {tries} times, {attempts_max} are allowed")
+        });
+        self.judge(Promise::NeverSpawn, !reattach || launch == Launch::Reattach, || {
+            format!("client {client} asks attempt {attempt} to {launch:?}, and it is not its first")
+        });
+        let link = self.dial(client, attempt, launch, !reattach);
+        self.clients[client as usize].link = Some(link);
+    }
+
+    fn on_client_status(&mut self, client: ClientId, status: Status, cause: &Cause) {
+        let before = std::mem::replace(&mut self.clients[client as usize].status, status.clone());
+        let attempt = self.clients[client as usize].machine.inner().attempt();
+        self.trace.mix(u64::from(client) << 32 | attempt << 8 | status.outside() as u64);
+        self.note(|_| {
+            let what = format!("{before} -> {status} #{attempt}");
+            (client_name(client), what, cause.to_string())
+        });
+        let restarts = status == Status::Connecting;
+        let leaves = !before.is_final() || restarts || matches!(status, Status::Closed(_));
+        self.judge(Promise::EndAbsorbing, leaves, || {
+            format!("client {client} went from {before} to {status}")
+        });
+        self.judge_count(client, &status);
+        match &status {
+            Status::Connecting | Status::HeartbeatMissed(_) => {}
+            Status::Connected => self.on_connected(client, &before, cause),
+            Status::Reconnecting(_) | Status::ReconnectFailed(_) => {
+                self.on_lost(client, &before, cause);
+            }
+            Status::ReconnectExhausted => {
+                self.clients[client as usize].exhausted = true;
+                self.goals.reach(Goal::Exhausted);
+            }
+            Status::ServerNotRunning(reason) => self.judge_not_running(client, *reason, cause),
+            Status::Refused(refused) => self.judge_refused(client, refused),
+            Status::Closed(closed) => self.judge_closed(client, *closed),
+        }
+        if status.is_final() {
+            self.clients[client as usize].editor.give_up();
+        }
+    }
+
+    fn on_connected(&mut self, client: ClientId, before: &Status, cause: &Cause) {
+        match cause {
+            Cause::Welcome(_) => self.judge_welcome(client, before),
+            Cause::Heard => self.goals.reach(Goal::HeardAgain),
+            _ => {}
+        }
+        let process = &mut self.clients[client as usize];
+        process.tries = 0;
+        process.exhausted = false;
+    }
+
+    fn on_lost(&mut self, client: ClientId, before: &Status, cause: &Cause) {
+        match cause {
+            Cause::Silence => self.goals.reach(Goal::Silence),
+            Cause::Violation(_) => self.goals.reach(Goal::Garbled),
+            _ => {}
+        }
+        let process = &mut self.clients[client as usize];
+        if before.is_attached() {
+            process.editor.outage(&mut self.goals);
+        }
+    }
+
+    /// After any change: writes what the link takes, asks to be woken, and is looked at.
+    pub(super) fn client_settle(&mut self, client: ClientId) {
+        self.editor_send(client);
+        self.client_transmit(client);
+        let clock = self.weather.laptop_clock;
+        let process = &mut self.clients[client as usize];
+        let due = process.machine.inner().poll_timeout();
+        if let Some(at) = process.alarm.set(due.map(|due| (due - clock).max(self.now))) {
+            self.at(at, EventKind::ClientTimer, client);
+        }
+        self.judge_client(client);
+    }
+
+    fn client_transmit(&mut self, client: ClientId) {
+        let process = &mut self.clients[client as usize];
+        let Some(id) = process.link else {
+            return;
+        };
+        let link = &mut self.links[id as usize];
+        let wire = link.wire(&self.scenario.setting, &self.weather);
+        let mut wrote = false;
+        while link.up.has_room(&wire) {
+            let Some((attempt, frame)) = process.machine.poll_transmit() else {
+                break;
+            };
+            debug_assert_eq!(attempt, link.attempt, "frames are only given for the open transport");
+            if let Some(seq) = frame.seq() {
+                if seq <= process.sent {
+                    self.goals.reach(Goal::SentAgain);
+                }
+                process.sent = process.sent.max(seq);
+            }
+            self.scratch.clear();
+            encode(&frame, &mut self.scratch);
+            if !link.is_dead() {
+                link.up.push(self.now, &wire, &self.scratch);
+                wrote = true;
+            }
+        }
+        if wrote {
+            self.schedule_up(id);
+        }
+    }
+
+    /// The user's wishes that count as a wake-up.
+    pub(super) fn wake_client(&mut self, client: ClientId, input: Input) {
+        self.clients[client as usize].woken(&mut self.goals);
+        self.client_input(client, input);
+        self.client_settle(client);
+    }
+
+    /// The status that an ssh's end stands for, as the driver tells it.
+    pub(super) fn exit_of(link: &Link) -> ProgramExit {
+        link.exit.unwrap_or(ProgramExit::Code(255))
+    }
+}
+
+impl<C: ClientMachine> ClientProcess<C> {
+    /// A full budget of attempts.
+    fn woken(&mut self, goals: &mut crate::check::Goals) {
+        if self.exhausted && self.status == Status::ReconnectExhausted {
+            goals.reach(Goal::ExhaustedWoken);
+        }
+        self.tries = 0;
+    }
+
+    pub(super) fn inner(&self) -> &Client {
+        self.machine.inner()
+    }
+}

@@ -1,0 +1,296 @@
+//! The world: a laptop, a host and what is between them, in virtual time, around the real machines.
+//!
+//! ```text
+//! queue     what is going to happen
+//! pipe      bytes on their way
+//! client    the editor's process: the client machine and what its driver does
+//! editor    the user and what the user sees
+//! link      ssh: opens, carries, breaks
+//! host      numbers, locks, files and sockets
+//! proxy     the proxy's process: the launch machine and what its host does
+//! conn      a proxy's attachment to a server: two sockets, relayed
+//! server    the server's process: the server machine and what its host does
+//! program   the hosted application
+//! fault     what goes wrong
+//! judge     what is true, and what was said
+//! ending    faults end, everything settles, sessions close, nothing is left
+//! ```
+//!
+//! Every process does one thing at a time and is told the time; nothing here reads a clock.
+
+mod client;
+mod conn;
+mod editor;
+mod ending;
+mod fault;
+mod host;
+mod judge;
+mod link;
+mod pipe;
+mod program;
+mod proxy;
+mod queue;
+mod server;
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+pub(crate) use queue::event_name;
+use reattach::session::Time;
+
+use self::client::{ClientProcess, Session};
+use self::conn::Conn;
+use self::fault::Weather;
+use self::host::Host;
+use self::link::Link;
+use self::proxy::Proxy;
+use self::queue::{Event, EventKind, Queue};
+use self::server::ServerProcess;
+use crate::check::{Checks, Goal, Goals, Promise};
+use crate::dice::Dice;
+use crate::machine::Kit;
+use crate::scenario::{CLIENTS_MAX, Scenario, What};
+use crate::trace::{Detail, Trace};
+
+type ClientId = u32;
+type LinkId = u32;
+type ProxyId = u32;
+type ConnId = u32;
+type ServerId = u32;
+
+/// Tells this stream of a seed from the one that the scenario was drawn from.
+const PURPOSE: u64 = 2;
+
+/// Events after which a run is stuck: some ten times what a long one has.
+const EVENTS_MAX: u64 = 300_000;
+
+/// One run.
+pub(crate) struct World<'s, K: Kit> {
+    scenario: &'s Scenario,
+    now: Time,
+    queue: Queue,
+    dice: Dice,
+    pub(crate) trace: Trace,
+    pub(crate) checks: Checks,
+    pub(crate) goals: Goals,
+    clients: Vec<ClientProcess<K::Client>>,
+    /// The clients by their names in the scenario.
+    names: [Option<ClientId>; CLIENTS_MAX as usize],
+    sessions: Vec<Session>,
+    links: Vec<Link>,
+    host: Host,
+    proxies: Vec<Proxy<K::Launch>>,
+    conns: Vec<Conn>,
+    servers: Vec<ServerProcess<K::Server>>,
+    weather: Weather,
+    /// What happens to the frozen, for when they thaw.
+    deferred: Vec<Event>,
+    /// Laptops, clients, proxies and servers that are frozen.
+    freezes: u32,
+    settle_until: Time,
+    over: bool,
+    scratch: BytesMut,
+}
+
+impl<'s, K: Kit> World<'s, K> {
+    /// The world before anything happened.
+    pub(crate) fn new(scenario: &'s Scenario, detail: Detail) -> Self {
+        let mut world = World {
+            scenario,
+            now: Time::ZERO,
+            queue: Queue::default(),
+            dice: Dice::new(scenario.seed, PURPOSE),
+            trace: Trace::new(detail),
+            checks: Checks::default(),
+            goals: Goals::default(),
+            clients: Vec::new(),
+            names: [None; CLIENTS_MAX as usize],
+            sessions: Vec::new(),
+            links: Vec::new(),
+            host: Host::new(scenario.setting.pids),
+            proxies: Vec::new(),
+            conns: Vec::new(),
+            servers: Vec::new(),
+            weather: Weather::default(),
+            deferred: Vec::new(),
+            freezes: 0,
+            settle_until: Time::ZERO,
+            over: false,
+            scratch: BytesMut::with_capacity(4096),
+        };
+        world.plan();
+        world
+    }
+
+    fn plan(&mut self) {
+        for (index, entry) in self.scenario.entries.iter().enumerate() {
+            if entry.at > self.scenario.duration {
+                break;
+            }
+            let id = u32::try_from(index).expect("scenarios are short");
+            self.at(Time::ZERO + entry.at, EventKind::Begin, id);
+            if let What::Fault(fault) = &entry.what
+                && fault.kind.is_lasting()
+            {
+                // An end comes after its beginning, and all of them before the healing.
+                let end = (entry.at + fault.duration).min(self.scenario.duration);
+                let end = end.max(entry.at + Duration::from_micros(1));
+                // The last moment belongs to the healing, which comes after all ends.
+                self.at(Time::ZERO + end, EventKind::End, id);
+            }
+        }
+        self.at(Time::ZERO + self.scenario.duration + Duration::from_micros(2), EventKind::Heal, 0);
+    }
+
+    /// Lets everything happen, until the end or the first broken promise.
+    pub(crate) fn run(&mut self) {
+        while !self.over {
+            let Some((at, event)) = self.queue.pop() else {
+                break;
+            };
+            self.now = at;
+            self.trace.event(at, event.word());
+            if self.freezes > 0 && self.is_frozen(event) {
+                self.deferred.push(event);
+                continue;
+            }
+            self.happen(event);
+            self.over |= self.checks.violation().is_some() || self.trace.events() > EVENTS_MAX;
+        }
+        let (at, events) = (self.now, self.trace.events());
+        self.checks.judge(at, Promise::SettledInTime, events <= EVENTS_MAX, || {
+            format!("after {events} events the world still does not come to rest")
+        });
+        if self.host.reused {
+            self.goals.reach(Goal::PidReused);
+        }
+    }
+
+    /// When the run was over.
+    pub(crate) fn ended_at(&self) -> Time {
+        self.now
+    }
+
+    fn happen(&mut self, event: Event) {
+        let id = event.id;
+        match event.kind {
+            EventKind::ClientTimer => self.on_client_timer(id),
+            EventKind::ClientWrite => self.client_settle(id),
+            EventKind::UserSend => self.on_user_send(id),
+            EventKind::EditorTake => self.on_editor_take(id),
+            EventKind::Dial => self.on_dial(id),
+            EventKind::LinkUp => self.on_link_up(id),
+            EventKind::LinkDown => self.on_link_down(id),
+            EventKind::LinkGone => self.on_link_gone(id),
+            EventKind::LinkKill => self.on_link_kill(id),
+            EventKind::ProxyStep => self.on_proxy_step(id),
+            EventKind::ProxyTimer => self.on_proxy_timer(id),
+            EventKind::ConnUp => self.on_conn_up(id),
+            EventKind::ConnDown => self.on_conn_down(id),
+            EventKind::Accept => self.on_accept(id),
+            EventKind::HalfTimeout => self.on_half_timeout(id),
+            EventKind::ServerStep => self.on_server_step(id),
+            EventKind::ServerTimer => self.on_server_timer(id),
+            EventKind::ServerWrite => self.server_settle(id),
+            EventKind::ServerGone => self.on_server_gone(id),
+            EventKind::ProgramStep => self.on_program_step(id),
+            EventKind::Begin => self.on_begin(id),
+            EventKind::End => self.on_end(id),
+            EventKind::Heal => self.on_heal(),
+            EventKind::Settle => self.on_settle(),
+            EventKind::Sweep => self.on_sweep(),
+        }
+    }
+
+    /// Whether the process that it happens to gets no time now.
+    fn is_frozen(&self, event: Event) -> bool {
+        let id = event.id as usize;
+        let client = |id: usize| self.weather.sleeps > 0 || self.clients[id].hangs > 0;
+        let server = |id: usize| self.servers[id].hangs > 0;
+        match event.kind {
+            EventKind::ClientTimer | EventKind::ClientWrite | EventKind::EditorTake => client(id),
+            EventKind::LinkDown | EventKind::LinkGone => client(self.links[id].client as usize),
+            EventKind::UserSend => client(id),
+            EventKind::Dial | EventKind::LinkKill => self.weather.sleeps > 0,
+            // A user waits until the laptop, or the editor, is there again.
+            EventKind::Begin => match &self.scenario.entries[id].what {
+                What::User(user) => match self.names[usize::from(user.client)] {
+                    Some(named) => client(named as usize),
+                    None => self.weather.sleeps > 0,
+                },
+                What::Fault(_) => false,
+            },
+            EventKind::ProxyStep | EventKind::ProxyTimer => self.proxies[id].hangs > 0,
+            EventKind::ConnDown => self.proxies[self.conns[id].proxy as usize].hangs > 0,
+            EventKind::ConnUp | EventKind::HalfTimeout => {
+                self.conns[id].server.is_some_and(|server_id| server(server_id as usize))
+            }
+            EventKind::Accept | EventKind::ServerStep | EventKind::ServerTimer => server(id),
+            EventKind::ServerWrite | EventKind::ProgramStep => server(id),
+            // Links go on without the proxy's help as far as its buffers reach; the kernel, the
+            // scenario and the ending never sleep.
+            EventKind::LinkUp
+            | EventKind::ServerGone
+            | EventKind::End
+            | EventKind::Heal
+            | EventKind::Settle
+            | EventKind::Sweep => false,
+        }
+    }
+
+    /// Whatever was held back happens now, in any order; what is still frozen is held back again.
+    fn thaw(&mut self) {
+        for event in std::mem::take(&mut self.deferred) {
+            let tie = self.dice.bits32();
+            self.queue.push(self.now, tie, event);
+        }
+    }
+
+    fn at(&mut self, at: Time, kind: EventKind, id: u32) {
+        let tie = self.dice.bits32();
+        self.queue.push(at, tie, Event { kind, id });
+    }
+
+    fn after(&mut self, delay: Duration, kind: EventKind, id: u32) {
+        self.at(self.now + delay, kind, id);
+    }
+
+    /// After a moment on the laptop, which is never busy for long.
+    fn soon(&mut self, kind: EventKind, id: u32) {
+        let delay = Duration::from_micros(1 + u64::from(self.dice.below(200)));
+        self.after(delay, kind, id);
+    }
+
+    /// After the time that a process on the host needs for a step; at times ten times as much.
+    fn next_step(&mut self, kind: EventKind, id: u32) {
+        let busy = if self.dice.one_in(16) { 20 } else { 2 };
+        let delay = self.dice.within(self.scenario.setting.step_time * busy);
+        self.after(delay + Duration::from_micros(1), kind, id);
+    }
+
+    fn laptop_now(&self) -> Time {
+        self.now + self.weather.laptop_clock
+    }
+
+    fn host_now(&self) -> Time {
+        self.now + self.host.clock
+    }
+
+    fn judge(&mut self, promise: Promise, holds: bool, what: impl FnOnce() -> String) {
+        self.checks.judge(self.now, promise, holds, what);
+    }
+
+    /// Keeps a line, if lines are kept.
+    fn note(&mut self, tell: impl FnOnce(&Self) -> (String, String, String)) {
+        if self.trace.has_lines() {
+            let (who, what, why) = tell(self);
+            self.trace.line(self.now, who, what, why);
+        }
+    }
+}
+
+/// The name of a client in traces.
+fn client_name(client: ClientId) -> String {
+    let letter = char::from(b'a' + u8::try_from(client).expect("few clients"));
+    format!("client {letter}")
+}

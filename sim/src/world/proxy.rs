@@ -1,0 +1,414 @@
+//! The proxy's process on the host: carries out what the launch machine asks for, a step at a time.
+//!
+//! Every step takes its time, and between two of them anything may happen: that is where races
+//! live. Relaying bytes is left to `conn`, the files and locks themselves to `host`.
+
+use std::collections::VecDeque;
+
+use reattach::proto::verdict::{EXIT_ALREADY_RUNNING, EXIT_NOT_RUNNING, EXIT_NOT_STARTED};
+use reattach::proto::{GoneReason, InstanceId, Notice, ProgramExit, Verdict};
+use reattach::session::client::Launch as Wish;
+use reattach::session::launch::{Effect, Holder, IfRunning, Input, Lock, Mark, Mode, Side, StopSignal, View};
+use reattach::session::{LaunchConfig, Time};
+
+use super::host::{Half, Process};
+use super::queue::{Alarm, EventKind};
+use super::{ConnId, LinkId, ProxyId, ServerId, World};
+use crate::check::{Goal, Promise};
+use crate::machine::{ClientMachine as _, Kit, LaunchMachine};
+
+/// Exit status of sshd's shell when it cannot start a process.
+const CANNOT_FORK: i32 = 254;
+
+pub(super) struct Proxy<L> {
+    machine: L,
+    pub(super) link: LinkId,
+    pub(super) alive: bool,
+    pub(super) hangs: u32,
+    /// Its session's first, or a reconnect.
+    first: bool,
+    steps: VecDeque<Step>,
+    stepping: bool,
+    steps_taken: u32,
+    dies_at: Option<u32>,
+    pub(super) conn: Option<ConnId>,
+    pub(super) relaying: bool,
+    spawned: Option<ServerId>,
+    alarm: Alarm,
+}
+
+/// What the host's code does for an effect, as far as something else can come between.
+#[derive(Clone, Debug)]
+enum Step {
+    TakeStarter,
+    DropStarter,
+    LookAtStarter,
+    LookAtLock {
+        starter_busy: bool,
+    },
+    LookAtFiles {
+        starter_busy: bool,
+        lock: Lock,
+    },
+    Intend(InstanceId, GoneReason),
+    /// Opens the process that has this number now.
+    OpenProcess(Holder, StopSignal),
+    /// Asks the kernel whether that number holds the lock.
+    Prove(u32, Process, StopSignal),
+    /// Signals the process that was opened, whoever has its number by now.
+    Send(Process, StopSignal),
+    Clean,
+    Spawn,
+    AbandonSpawned,
+    ConnectInput,
+    ConnectOutput(ConnId),
+    Relay,
+    Exit(Verdict),
+}
+
+impl<K: Kit> World<'_, K> {
+    /// sshd starts the command that the client asked for.
+    pub(super) fn start_proxy(&mut self, link: LinkId) {
+        let id = u32::try_from(self.proxies.len()).expect("few proxies");
+        if self.host.fork(Process::Proxy(id)).is_none() {
+            return self.proxy_output_ends(link, ProgramExit::Code(CANNOT_FORK));
+        }
+        let Self { links, clients, .. } = self;
+        let dialed = &mut links[link as usize];
+        dialed.proxy = Some(id);
+        let (first, client, wish) = (dialed.first, dialed.client, dialed.launch);
+        let mode = match wish {
+            Wish::Start => Mode::Start(IfRunning::Refuse),
+            Wish::Replace => Mode::Start(IfRunning::Replace),
+            Wish::Reattach => Mode::Reconnect(clients[client as usize].machine.inner().instance()),
+        };
+        let dies_at = self.weather.client_mut(client).next_proxy_dies.take();
+        self.proxies.push(Proxy {
+            machine: K::Launch::new(LaunchConfig::default(), mode, self.host_now()),
+            link,
+            alive: true,
+            hangs: 0,
+            first,
+            steps: VecDeque::new(),
+            stepping: false,
+            steps_taken: 0,
+            dies_at,
+            conn: None,
+            relaying: false,
+            spawned: None,
+            alarm: Alarm::default(),
+        });
+        self.say(link, &Notice::Started);
+        self.proxy_effects(id);
+    }
+
+    pub(super) fn proxy_input(&mut self, id: ProxyId, input: Input) {
+        if self.proxies[id as usize].alive {
+            let now = self.host_now();
+            self.proxies[id as usize].machine.handle_input(now, input);
+            self.proxy_effects(id);
+        }
+    }
+
+    pub(super) fn on_proxy_timer(&mut self, id: ProxyId) {
+        let now = self.host_now();
+        let proxy = &mut self.proxies[id as usize];
+        if proxy.alive && proxy.alarm.ring(self.now) {
+            proxy.machine.handle_timeout(now);
+            self.proxy_effects(id);
+            let due = self.proxies[id as usize].machine.poll_timeout();
+            self.judge(Promise::TimerMovesOn, due.is_none_or(|due| due > now), || {
+                format!("proxy {id} was woken at {now} and wants to be woken at {due:?} again")
+            });
+        }
+    }
+
+    /// Plans what the machine asks for; each thing is judged when it is asked.
+    fn proxy_effects(&mut self, id: ProxyId) {
+        while let Some(effect) = self.proxies[id as usize].machine.poll_effect() {
+            self.judge_launch(id, &effect);
+            self.note_launch(id, &effect);
+            let proxy = &mut self.proxies[id as usize];
+            let step = match effect {
+                Effect::TakeStarter => Step::TakeStarter,
+                Effect::DropStarter => Step::DropStarter,
+                Effect::Look => Step::LookAtStarter,
+                Effect::Intend(instance, reason) => Step::Intend(instance, reason),
+                Effect::Signal(holder, signal) => Step::OpenProcess(holder, signal),
+                Effect::Clean => Step::Clean,
+                Effect::Spawn => Step::Spawn,
+                Effect::AbandonSpawned => Step::AbandonSpawned,
+                Effect::Attach => Step::ConnectInput,
+                Effect::Relay => Step::Relay,
+                Effect::Exit(verdict) => {
+                    // Whatever is waited for is given up.
+                    proxy.steps.retain(|step| matches!(step, Step::AbandonSpawned));
+                    Step::Exit(verdict)
+                }
+            };
+            proxy.steps.push_back(step);
+        }
+        self.proxy_go_on(id);
+        let clock = self.host.clock;
+        let proxy = &mut self.proxies[id as usize];
+        let due = proxy.machine.poll_timeout();
+        if let Some(at) = proxy.alarm.set(due.map(|due| (due - clock).max(self.now))) {
+            self.at(at, EventKind::ProxyTimer, id);
+        }
+    }
+
+    pub(super) fn proxy_go_on(&mut self, id: ProxyId) {
+        let proxy = &mut self.proxies[id as usize];
+        if proxy.alive && !proxy.stepping && !proxy.steps.is_empty() {
+            proxy.stepping = true;
+            self.next_step(EventKind::ProxyStep, id);
+        }
+    }
+
+    pub(super) fn on_proxy_step(&mut self, id: ProxyId) {
+        let proxy = &mut self.proxies[id as usize];
+        proxy.stepping = false;
+        if !proxy.alive {
+            return;
+        }
+        let Some(step) = proxy.steps.pop_front() else {
+            return;
+        };
+        proxy.steps_taken += 1;
+        if proxy.dies_at.is_some_and(|at| proxy.steps_taken >= at) {
+            self.goals.reach(Goal::ProxyKilledLaunching);
+            return self.proxy_ends(id, ProgramExit::Signal(9));
+        }
+        match step {
+            Step::TakeStarter => {
+                if !self.host.take_starter(id) {
+                    // Somebody will wake us.
+                    self.goals.reach(Goal::StarterWaited);
+                    self.proxies[id as usize].steps.push_front(Step::TakeStarter);
+                    return;
+                }
+                self.proxy_input(id, Input::StarterTaken);
+            }
+            Step::DropStarter => self.drop_starter(Process::Proxy(id)),
+            Step::LookAtStarter => {
+                let starter_busy = self.host.starter_busy(id);
+                self.proxies[id as usize].steps.push_front(Step::LookAtLock { starter_busy });
+            }
+            Step::LookAtLock { starter_busy } => {
+                let lock = self.host.look_at_lock();
+                self.proxies[id as usize].steps.push_front(Step::LookAtFiles { starter_busy, lock });
+            }
+            Step::LookAtFiles { starter_busy, lock } => {
+                if starter_busy && lock == Lock::Free && !self.proxies[id as usize].first {
+                    self.goals.reach(Goal::SeekWaited);
+                }
+                let evidence = self.host.evidence();
+                self.proxy_input(id, Input::Saw(View { starter_busy, lock, evidence }));
+            }
+            Step::Intend(instance, reason) => {
+                if self.host.disk_full == 0 {
+                    self.host.files.intent = Some(Mark { instance, reason });
+                }
+            }
+            Step::OpenProcess(Holder::Pid(pid), signal) => match self.host.process(pid) {
+                Some(process) => {
+                    self.proxies[id as usize].steps.push_front(Step::Prove(pid, process, signal));
+                }
+                None => self.goals.reach(Goal::SignalHeldBack),
+            },
+            Step::OpenProcess(Holder::Elsewhere, _) => {}
+            Step::Prove(pid, process, signal) => {
+                if self.host.look_at_lock() == Lock::Held(Holder::Pid(pid)) {
+                    self.proxies[id as usize].steps.push_front(Step::Send(process, signal));
+                } else {
+                    self.goals.reach(Goal::SignalHeldBack);
+                }
+            }
+            Step::Send(process, signal) => self.signal(process, signal),
+            Step::Clean => self.clean(),
+            Step::Spawn => self.spawn(id),
+            Step::AbandonSpawned => {
+                if let Some(server) = self.proxies[id as usize].spawned {
+                    self.server_killed(server, GoneReason::Crashed);
+                }
+            }
+            Step::ConnectInput => self.connect_input(id),
+            Step::ConnectOutput(conn) => self.connect_output(id, conn),
+            Step::Relay => {
+                let proxy = &mut self.proxies[id as usize];
+                proxy.relaying = true;
+                let (link, conn) = (proxy.link, proxy.conn);
+                self.pump_up(link);
+                self.schedule_up(link);
+                if let Some(conn) = conn {
+                    self.schedule_conn_down(conn);
+                }
+            }
+            Step::Exit(verdict) => return self.proxy_exits(id, verdict),
+        }
+        self.proxy_go_on(id);
+    }
+
+    fn connect_input(&mut self, id: ProxyId) {
+        let conn = self.new_conn(id);
+        if let Some(old) = self.proxies[id as usize].conn.replace(conn) {
+            self.proxy_lets_go(old);
+        }
+        match self.host.connect(conn, Half::Input) {
+            Ok(server) => {
+                self.next_step(EventKind::Accept, server);
+                self.proxies[id as usize].steps.push_front(Step::ConnectOutput(conn));
+            }
+            Err(why) => self.not_attached(id, conn, why),
+        }
+    }
+
+    fn connect_output(&mut self, id: ProxyId, conn: ConnId) {
+        match self.host.connect(conn, Half::Output) {
+            Ok(server) => {
+                self.next_step(EventKind::Accept, server);
+                self.proxy_input(id, Input::Attached);
+            }
+            Err(why) => self.not_attached(id, conn, why),
+        }
+    }
+
+    fn not_attached(&mut self, id: ProxyId, conn: ConnId, why: &str) {
+        self.proxy_lets_go(conn);
+        self.proxies[id as usize].conn = None;
+        self.proxy_input(id, Input::NotAttached(why.to_owned()));
+    }
+
+    /// What the last server left is removed.
+    fn clean(&mut self) {
+        self.host.files.record = None;
+        self.host.files.tombstone = None;
+        self.host.files.intent = None;
+        if self.host.listener.is_some_and(|server| !self.servers[server as usize].alive) {
+            self.host.listener = None;
+        }
+        for server in self.servers.iter_mut().filter(|server| !server.alive) {
+            server.truth.cleaned = true;
+        }
+    }
+
+    fn spawn(&mut self, id: ProxyId) {
+        match self.start_server(id) {
+            Some(server) => self.proxies[id as usize].spawned = Some(server),
+            None => self.proxy_input(id, Input::Failed("no more processes can be started".to_owned())),
+        }
+    }
+
+    /// A process lets go of the starter lock; whoever waited for it tries again.
+    pub(super) fn drop_starter(&mut self, process: Process) {
+        for waiter in self.host.drop_starter(process) {
+            self.proxy_go_on(waiter);
+        }
+    }
+
+    /// The connection that a proxy relays now, if it does.
+    pub(super) fn relay_of(&self, id: ProxyId) -> Option<ConnId> {
+        let proxy = &self.proxies[id as usize];
+        proxy.conn.filter(|_| proxy.alive && proxy.relaying && proxy.hangs == 0)
+    }
+
+    /// The client's side of the relay has ended: everything it said was passed on.
+    pub(super) fn proxy_lost_client(&mut self, id: ProxyId) {
+        self.proxy_input(id, Input::Ended(Side::Client));
+    }
+
+    pub(super) fn proxy_lost_server(&mut self, id: ProxyId) {
+        self.proxy_input(id, Input::Ended(Side::Server));
+    }
+
+    fn proxy_exits(&mut self, id: ProxyId, verdict: Verdict) {
+        let proxy = &self.proxies[id as usize];
+        let link = proxy.link;
+        match verdict.code {
+            EXIT_ALREADY_RUNNING => self.goals.reach(Goal::AlreadyRunning),
+            EXIT_NOT_STARTED => self.goals.reach(Goal::NotStarted),
+            EXIT_NOT_RUNNING if proxy.relaying => self.goals.reach(Goal::JudgedGone),
+            _ if proxy.relaying && verdict.message.contains("this attachment") => {
+                self.goals.reach(Goal::JudgedAlive);
+            }
+            _ => {}
+        }
+        let code = verdict.code;
+        self.say(link, &Notice::Exit(verdict));
+        self.proxy_ends(id, ProgramExit::Code(code));
+    }
+
+    /// The process is gone, and everything that it held is closed.
+    pub(super) fn proxy_ends(&mut self, id: ProxyId, status: ProgramExit) {
+        let proxy = &mut self.proxies[id as usize];
+        if !std::mem::replace(&mut proxy.alive, false) {
+            return;
+        }
+        proxy.steps.clear();
+        let (link, conn) = (proxy.link, proxy.conn);
+        self.host.reap(Process::Proxy(id));
+        if let Some(conn) = conn {
+            self.proxy_lets_go(conn);
+        }
+        self.drop_starter(Process::Proxy(id));
+        self.proxy_output_ends(link, status);
+    }
+
+    /// The host is going down under it: nothing is closed, nobody is told.
+    pub(super) fn proxy_vanishes(&mut self, id: ProxyId) {
+        let proxy = &mut self.proxies[id as usize];
+        if std::mem::replace(&mut proxy.alive, false) {
+            proxy.steps.clear();
+            if let Some(conn) = proxy.conn {
+                self.proxy_lets_go(conn);
+            }
+        }
+    }
+
+    fn note_launch(&mut self, id: ProxyId, effect: &Effect) {
+        let telling = match effect {
+            Effect::Intend(..) | Effect::Signal(..) | Effect::Clean | Effect::AbandonSpawned => {
+                (format!("{effect:?}"), String::new())
+            }
+            Effect::Spawn => ("spawns a server".to_owned(), String::new()),
+            Effect::Relay => ("relays".to_owned(), String::new()),
+            Effect::Exit(verdict) => (format!("exits with {}", verdict.code), verdict.message.clone()),
+            Effect::TakeStarter | Effect::DropStarter | Effect::Look | Effect::Attach => return,
+        };
+        self.note(|_| (format!("proxy {id}"), telling.0, telling.1));
+    }
+
+    /// A reconnect looks and attaches: whatever else it asks for is not its to ask.
+    fn judge_launch(&mut self, id: ProxyId, effect: &Effect) {
+        let changes = match effect {
+            Effect::Intend(..)
+            | Effect::Signal(..)
+            | Effect::Clean
+            | Effect::Spawn
+            | Effect::AbandonSpawned
+            | Effect::TakeStarter => true,
+            Effect::DropStarter | Effect::Look | Effect::Attach | Effect::Relay | Effect::Exit(_) => false,
+        };
+        let proxy = &self.proxies[id as usize];
+        let may = proxy.first && self.links[proxy.link as usize].launch != Wish::Reattach;
+        self.judge(Promise::NeverSpawn, may || !changes, || {
+            format!("proxy {id} serves a reconnect and asks for {effect:?}")
+        });
+    }
+
+    /// When a proxy asked to be woken, as the world's clock has it.
+    pub(super) fn reset_proxy_alarms(&mut self) {
+        for id in 0..u32::try_from(self.proxies.len()).expect("few proxies") {
+            let clock = self.host.clock;
+            let proxy = &mut self.proxies[id as usize];
+            if !proxy.alive {
+                continue;
+            }
+            proxy.alarm.clear();
+            let due = proxy.machine.poll_timeout();
+            if let Some(at) = proxy.alarm.set(due.map(|due: Time| (due - clock).max(self.now))) {
+                self.at(at, EventKind::ProxyTimer, id);
+            }
+        }
+    }
+}

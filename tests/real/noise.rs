@@ -1,0 +1,62 @@
+//! What comes before the server's first byte: banners of login shells, and things that never end.
+
+use crate::client::Client;
+use crate::link::Link;
+use crate::place::{Place, wait_until};
+
+#[test]
+fn banners_before_the_preamble_are_survived() {
+    let place = Place::new();
+    let banner = r#"printf 'Welcome to devbox!\n\000\001 reattach\n{"reattach-proxy":'; seq 1 10000"#;
+    let link = Link::with_script(&format!(
+        "{banner}\necho 'Warning: everything is watched' >&2\necho $$ >> \"$here/carriers\"; exec \"$@\""
+    ));
+    let mut client = link.client(&place, &["--backoff-min", "1ms"], &["cat"]);
+    client.say("one\n");
+    client.hears("one\n");
+    link.cut();
+    client.until("Reconnecting");
+    client.say("two\n");
+    client.hears("one\ntwo\n");
+    client.end_input();
+    let end = client.wait();
+    // Neither the banner nor the warning is the program's.
+    assert_eq!((end.code(), end.text(), end.said), (Some(0), "one\ntwo\n".to_owned(), vec![]));
+    place.is_left_clean();
+}
+
+#[test]
+fn noise_without_an_end_is_one_clear_sentence() {
+    for script in ["exec yes 'no server here'", "yes 'no server here' | head -n 10000; exec \"$@\""] {
+        let place = Place::new();
+        let link = Link::with_script(script);
+        let end = Client::start(link.connect(&place, &["--backoff-min", "1ms"], &["cat"])).wait();
+        assert_eq!((end.code(), end.text()), (Some(255), String::new()));
+        let last = end.said.last().unwrap();
+        assert!(last.contains("does not speak this protocol"), "{:?}", end.said);
+        assert!(
+            last.contains("bytes that are not reattach's") && last.contains("no server here"),
+            "{:?}",
+            end.said
+        );
+        for server in place.servers() {
+            // One that was started behind the noise; nobody met it, and it would end by itself.
+            crate::place::signal(server, "TERM");
+        }
+        wait_until("no process is left", || place.processes().is_empty());
+    }
+}
+
+#[test]
+fn a_shell_that_has_no_server_says_so() {
+    let place = Place::new();
+    let link = Link::with_script("exec sh -c 'no-such-server proxy'");
+    let end = Client::start(link.connect(&place, &[], &["cat"])).wait();
+    assert_eq!(end.code(), Some(255));
+    assert_eq!(end.said.len(), 1, "{:?}", end.said);
+    assert!(
+        end.said[0].contains("could not connect to") && end.said[0].contains("not found"),
+        "{:?}",
+        end.said
+    );
+}

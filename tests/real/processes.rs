@@ -1,0 +1,76 @@
+//! Who runs on behalf of a place, whose child it is, and how much memory it holds.
+//!
+//! Read from the kernel where it has files for that, and asked of `ps` elsewhere.
+
+use std::fs;
+use std::process::Command;
+
+use crate::place::{Place, wait_until};
+
+impl Place {
+    /// Every process that was started with this home, but none that only mentions it.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        if !cfg!(target_os = "linux") {
+            return self.servers();
+        }
+        let home = format!("HOME={}", self.home().display());
+        let ours = |pid: &u32| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
+        };
+        let names =
+            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.filter_map(|name| name.parse().ok()).filter(ours).collect()
+    }
+
+    /// Waits until no process and no file of anybody's is left here.
+    pub(crate) fn is_left_clean(&self) {
+        wait_until("no process is left", || self.processes().is_empty());
+        assert_eq!(self.files(), Vec::<std::path::PathBuf>::new());
+        let root = self.directory("any").parent().unwrap().to_owned();
+        if let Ok(mut entries) = fs::read_dir(root) {
+            assert!(entries.next().is_none(), "a directory is left");
+        }
+    }
+}
+
+/// The children of a process.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return children_by_ps(pid);
+    };
+    let mut children = Vec::new();
+    for thread in threads.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(text) => children.extend(text.split_whitespace().map(|pid| pid.parse::<u32>().unwrap())),
+            Err(_) if thread.path().exists() => return children_by_ps(pid),
+            Err(_) => {}
+        }
+    }
+    children
+}
+
+fn children_by_ps(pid: u32) -> Vec<u32> {
+    let output = Command::new("ps").args(["-axo", "pid=,ppid="]).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let pairs = said
+        .lines()
+        .map(|line| line.split_whitespace().map(|word| word.parse::<u32>().unwrap()).collect::<Vec<_>>());
+    pairs.filter(|pair| pair[1] == pid).map(|pair| pair[0]).collect()
+}
+
+/// Waits until the process has one child that is not `known`, and gives it.
+pub(crate) fn next_child(pid: u32, known: Option<u32>) -> u32 {
+    let mut found = None;
+    wait_until("a child", || {
+        found = children(pid).into_iter().find(|child| Some(*child) != known);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+/// Resident memory of a process.
+pub(crate) fn resident_bytes(pid: u32) -> u64 {
+    let output = Command::new("ps").args(["-o", "rss=", "-p", &pid.to_string()]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse::<u64>().unwrap() << 10
+}
