@@ -22,11 +22,13 @@ pub struct Driver {
     transport: Option<Transport>,
     closing: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     alarm: Alarm,
+    /// The machine was told something that somebody may wait for.
+    was_told: bool,
 }
 
 impl Driver {
     pub(super) fn new(shared: Arc<Shared>, target: Target) -> Self {
-        Driver { shared, target, transport: None, closing: Vec::new(), alarm: Alarm::default() }
+        Driver { shared, target, transport: None, closing: Vec::new(), alarm: Alarm::default(), was_told: false }
     }
 
     /// Hands in what has come; true if there may be more at once.
@@ -35,7 +37,11 @@ impl Driver {
             return false;
         };
         let (attempt, shared) = (transport.attempt, &self.shared);
-        let tell = |news| shared.port.lock().machine.handle_input(now, Input::Transport(attempt, news));
+        let was_told = &mut self.was_told;
+        let mut tell = |news| {
+            *was_told = true;
+            shared.port.lock().machine.handle_input(now, Input::Transport(attempt, news));
+        };
         let more = transport.link.poll_news(cx, |news| {
             tell(match news {
                 LinkNews::Heard => News::Heard,
@@ -69,6 +75,7 @@ impl Driver {
         let mut inner = self.shared.port.lock();
         if self.alarm.poll_due(now, inner.machine.poll_timeout(), cx) {
             inner.machine.handle_timeout(now);
+            self.was_told = true;
         }
     }
 
@@ -77,10 +84,13 @@ impl Driver {
         loop {
             let mut inner = self.shared.port.lock();
             let Some(effect) = inner.machine.poll_effect() else {
-                inner.wake_waiters();
+                if std::mem::take(&mut self.was_told) {
+                    inner.wake_waiters();
+                }
                 return any;
             };
             any = true;
+            self.was_told = true;
             match effect {
                 Effect::Deliver(channel, payload) => {
                     inner.deliveries.push_back(Received::Data(channel, payload))
