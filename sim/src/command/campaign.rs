@@ -53,7 +53,8 @@ impl FromStr for Shard {
     fn from_str(text: &str) -> Result<Self, String> {
         let bad = || format!("\"{text}\" is no part; write 1/4 for the first of four");
         let (part, parts) = text.split_once('/').ok_or_else(bad)?;
-        let shard = Shard { part: part.parse().map_err(|_| bad())?, parts: parts.parse().map_err(|_| bad())? };
+        let shard =
+            Shard { part: part.parse().map_err(|_| bad())?, parts: parts.parse().map_err(|_| bad())? };
         if shard.part == 0 || shard.part > shard.parts {
             return Err(format!("\"{text}\" is no part: from 1 to as many as there are"));
         }

@@ -118,7 +118,12 @@ pub enum What {
 impl Setting {
     /// How clients of this setting behave.
     pub fn client(&self, first: First) -> ClientConfig {
-        ClientConfig { first, attempts_max: self.attempts_max, window: self.windows(), ..ClientConfig::default() }
+        ClientConfig {
+            first,
+            attempts_max: self.attempts_max,
+            window: self.windows(),
+            ..ClientConfig::default()
+        }
     }
 
     /// How servers of this setting behave.

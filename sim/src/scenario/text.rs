@@ -362,11 +362,10 @@ mod tests {
         assert_eq!(error("scenario 9"), "line 1: version 9 is not known, only 1 is");
         let text = "scenario 1\n\n# note\nat 1s fault link-cut\n";
         assert_eq!(error(text), "line 4: link-cut needs a client: a, b or c");
-        assert_eq!(
-            error("scenario 1\nat 1s fault reboot a"),
-            "line 2: reboot does not take \"a\""
-        );
+        assert_eq!(error("scenario 1\nat 1s fault reboot a"), "line 2: reboot does not take \"a\"");
         assert_eq!(error("scenario 1\nat 1s d close"), "line 2: \"d\" is no client; there are a, b and c");
-        assert!(error("scenario 1\nat 1s fault moon").starts_with("line 2: \"moon\" is no fault; known are "));
+        assert!(
+            error("scenario 1\nat 1s fault moon").starts_with("line 2: \"moon\" is no fault; known are ")
+        );
     }
 }

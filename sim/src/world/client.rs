@@ -57,8 +57,7 @@ impl<K: Kit> World<'_, K> {
         let session = self.new_session(first);
         let id = self.sessions[session as usize].id;
         let seed = self.dice.bits();
-        let machine =
-            K::Client::new(self.scenario.setting.client(first), id, seed, self.laptop_now());
+        let machine = K::Client::new(self.scenario.setting.client(first), id, seed, self.laptop_now());
         self.clients.push(ClientProcess {
             machine,
             session,

@@ -175,7 +175,9 @@ impl<K: Kit> World<'_, K> {
                 for server in &mut self.servers {
                     server.program.stalls += 1;
                 }
-                self.weather.stopped.extend((0..self.servers.len() as u32).map(|s| (entry, Process::Server(s))));
+                self.weather
+                    .stopped
+                    .extend((0..self.servers.len() as u32).map(|s| (entry, Process::Server(s))));
             }
             FaultKind::Slow => {
                 self.weather.slows += 1;

@@ -87,7 +87,8 @@ impl Host {
     /// The number of a new process; `None` when all are in use.
     pub(super) fn fork(&mut self, process: Process) -> Option<u32> {
         let count = self.pids.len();
-        let free = (0..count).map(|step| (self.next_pid + step) % count).find(|pid| self.pids[*pid].is_none())?;
+        let free =
+            (0..count).map(|step| (self.next_pid + step) % count).find(|pid| self.pids[*pid].is_none())?;
         self.pids[free] = Some(process);
         self.next_pid = (free + 1) % count;
         self.reused |= self.used_pids & 1 << free != 0;

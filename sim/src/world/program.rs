@@ -146,7 +146,8 @@ impl<K: Kit> World<'_, K> {
         let mut bytes = &payload[..];
         let tag = bytes.try_get_u32_le().unwrap_or(u32::MAX);
         let number = bytes.try_get_u32_le().unwrap_or(u32::MAX);
-        let size = (bytes.try_get_u32_le().unwrap_or_default() as usize).min(payload.len().max(REQUEST_BYTES));
+        let size =
+            (bytes.try_get_u32_le().unwrap_or_default() as usize).min(payload.len().max(REQUEST_BYTES));
         // A changed byte may have changed whose request it is.
         let tainted = self.sessions.iter().any(|session| session.tainted);
         let program = &mut self.servers[server as usize].program;

@@ -8,9 +8,7 @@ use std::collections::VecDeque;
 use reattach::proto::verdict::{EXIT_ALREADY_RUNNING, EXIT_NOT_RUNNING, EXIT_NOT_STARTED};
 use reattach::proto::{GoneReason, InstanceId, Notice, ProgramExit, Verdict};
 use reattach::session::client::Launch as Wish;
-use reattach::session::launch::{
-    Effect, Holder, IfRunning, Input, Lock, Mark, Mode, Side, StopSignal, View,
-};
+use reattach::session::launch::{Effect, Holder, IfRunning, Input, Lock, Mark, Mode, Side, StopSignal, View};
 use reattach::session::{LaunchConfig, Time};
 
 use super::host::{Half, Process};
@@ -45,8 +43,13 @@ enum Step {
     TakeStarter,
     DropStarter,
     LookAtStarter,
-    LookAtLock { starter_busy: bool },
-    LookAtFiles { starter_busy: bool, lock: Lock },
+    LookAtLock {
+        starter_busy: bool,
+    },
+    LookAtFiles {
+        starter_busy: bool,
+        lock: Lock,
+    },
     Intend(InstanceId, GoneReason),
     /// Opens the process that has this number now.
     OpenProcess(Holder, StopSignal),

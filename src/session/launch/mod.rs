@@ -180,11 +180,7 @@ impl Launch {
                 | Input::Ended(_),
             )
             | (
-                State::Survey
-                | State::Stop { .. }
-                | State::Meet
-                | State::Seek { .. }
-                | State::Judge { .. },
+                State::Survey | State::Stop { .. } | State::Meet | State::Seek { .. } | State::Judge { .. },
                 Input::StarterTaken
                 | Input::Ready
                 | Input::NotReady(_)
