@@ -112,6 +112,8 @@ fn draw_faults(dice: &mut Dice, mode: Mode, duration: Duration, clients: u8, ent
     }
     let count = dice.log_between(1, 24);
     let mut last = Duration::ZERO;
+    // Some runs have only long faults: those outlast a budget of attempts.
+    let shortest = Duration::from_millis(dice.pick(&[1, 1, 1, 5000]));
     for _ in 0..count {
         let kind = dice.pick(&kinds);
         // Trouble seldom comes alone: every other fault is close behind the one before.
@@ -129,11 +131,7 @@ fn draw_faults(dice: &mut Dice, mode: Mode, duration: Duration, clients: u8, ent
             kind,
             target: kind.is_targeted().then(|| u8::try_from(dice.below(clients.into())).expect("few")),
             number: if kind.numbers().is_empty() { 0 } else { dice.pick(kind.numbers()) },
-            duration: if kind.is_lasting() {
-                dice.log_duration(Duration::from_millis(1), longest)
-            } else {
-                Duration::ZERO
-            },
+            duration: if kind.is_lasting() { dice.log_duration(shortest, longest) } else { Duration::ZERO },
         };
         entries.push(Entry { at, what: What::Fault(fault) });
     }
