@@ -15,6 +15,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -132,13 +133,13 @@ impl Client {
                 let missed = attached.heartbeat.missed();
                 match attached.heartbeat.beat(now) {
                     Beat::Quiet => {}
-                    Beat::Probe(nonce) => {
-                        attached.ping = Some(nonce);
-                        if attached.heartbeat.missed() > missed {
-                            self.announce(Cause::ProbeMissed);
-                        }
-                    }
-                    Beat::Lost => self.lose(now, Cause::Silence, None),
+                    Beat::Probe(nonce) => attached.ping = Some(nonce),
+                    Beat::Lost => return self.lose(now, Cause::Silence, None),
+                }
+                match attached.heartbeat.missed().cmp(&missed) {
+                    Ordering::Greater => self.announce(Cause::ProbeMissed),
+                    Ordering::Less => self.announce(Cause::Heard),
+                    Ordering::Equal => {}
                 }
             }
             State::ReconnectFailed { retry_at } => {
