@@ -28,7 +28,14 @@ pub struct Driver {
 
 impl Driver {
     pub(super) fn new(shared: Arc<Shared>, target: Target) -> Self {
-        Driver { shared, target, transport: None, closing: Vec::new(), alarm: Alarm::default(), was_told: false }
+        Driver {
+            shared,
+            target,
+            transport: None,
+            closing: Vec::new(),
+            alarm: Alarm::default(),
+            was_told: false,
+        }
     }
 
     /// Hands in what has come; true if there may be more at once.

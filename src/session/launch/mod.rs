@@ -382,7 +382,10 @@ impl Launch {
     fn failure_code(&self) -> i32 {
         match (self.state, self.mode) {
             // A start that has met, or seeks, its server has one that became ready: it is not judged.
-            (State::Meet | State::Seek { .. } | State::Attach { .. } | State::Relay | State::Judge { .. }, _)
+            (
+                State::Meet | State::Seek { .. } | State::Attach { .. } | State::Relay | State::Judge { .. },
+                _,
+            )
             | (_, Mode::Reconnect(_)) => EXIT_LOST,
             (_, Mode::Start(_)) => EXIT_NOT_STARTED,
         }
