@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Condvar, Mutex};
 
 use anyhow::{Context, ensure};
 use reattach::io::stdio::widen;
@@ -57,31 +58,44 @@ impl Echo {
         Ok(times.median())
     }
 
-    /// Sends that many bytes and takes them back, both at once; bytes a second.
-    pub(crate) fn bulk(&mut self, bytes: usize) -> anyhow::Result<f64> {
-        let chunk = vec![b'x'; CHUNK_BYTES];
+    /// Sends that many bytes and takes them back, both at once, with at most `ahead` of them on
+    /// the way; bytes a second.
+    pub(crate) fn bulk(&mut self, bytes: usize, ahead: usize) -> anyhow::Result<f64> {
+        let chunk = vec![b'x'; CHUNK_BYTES.min(ahead)];
         let mut taken = vec![0; CHUNK_BYTES];
         let input = self.input.as_mut().context("its input is open")?;
         let output = &mut self.output;
+        let back = (Mutex::new(0), Condvar::new());
         let watch = Stopwatch::start();
         std::thread::scope(|scope| {
             let feeder = scope.spawn(|| {
-                let mut left = bytes;
-                while left > 0 {
-                    let count = left.min(chunk.len());
+                let mut given = 0;
+                while given < bytes {
+                    let count = (bytes - given).min(chunk.len());
+                    let lock = back.0.lock().expect("nobody panics with it");
+                    drop(back.1.wait_while(lock, |back| given + count > *back + ahead));
                     input.write_all(&chunk[..count])?;
-                    left -= count;
+                    given += count;
                 }
                 std::io::Result::Ok(())
             });
-            let mut left = bytes;
-            while left > 0 {
-                let count = output.read(&mut taken)?;
-                ensure!(count > 0 && count <= left, "the echo ended, or gave more than it got");
-                left -= count;
-            }
+            let mut drain = || {
+                let mut came = 0;
+                while came < bytes {
+                    let count = output.read(&mut taken)?;
+                    ensure!(count > 0 && count <= bytes - came, "the echo ended, or gave more than it got");
+                    came += count;
+                    *back.0.lock().expect("nobody panics with it") = came;
+                    back.1.notify_one();
+                }
+                Ok(())
+            };
+            let drained = drain();
+            // The feeder is not left waiting for what will not come.
+            *back.0.lock().expect("nobody panics with it") = bytes;
+            back.1.notify_one();
             feeder.join().expect("the feeder does not panic")?;
-            Ok(())
+            drained
         })?;
         Ok(watch.rate(bytes))
     }

@@ -58,7 +58,7 @@ pub(crate) fn server(place: &Place, _rounds: usize, table: &mut Table) -> anyhow
     let_pass(SETTLING);
     memory("attached, idle from the start", table)?;
     wakeups("attached, idle", HEARTBEATS_A_MINUTE, table)?;
-    echo.bulk(WORK_BYTES)?;
+    echo.bulk(WORK_BYTES, WORK_BYTES)?;
     let_pass(SETTLING);
     memory("attached, idle after bulk", table)?;
 
