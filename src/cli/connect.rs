@@ -81,11 +81,13 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     let driver = executor.spawn(driver);
     let reporter = executor.spawn(report(client.clone(), Reporter::new(args)));
     let pump = executor.spawn(pump_input(client.clone(), input));
+    let mut obedience = executor.spawn(obey(client.clone(), wishes));
     executor
         .run(async {
-            let ended = or(obey(&client, wishes), pump_output(&client, output));
+            let ended = or(&mut obedience, pump_output(&client, output));
             let ending = or(ended, never_attached(&client)).await;
             pump.cancel().await;
+            obedience.cancel().await;
             client.close();
             reporter.await;
             drop(client);
@@ -180,7 +182,7 @@ impl<'modes> Outputs<'modes> {
 }
 
 /// Does what the user's signals mean; ends when the user gave up.
-async fn obey(client: &Client, mut wishes: Wishes) -> Ending {
+async fn obey(client: Client, mut wishes: Wishes) -> Ending {
     let mut forwarded = false;
     loop {
         match wishes.next().await {

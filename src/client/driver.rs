@@ -22,11 +22,20 @@ pub struct Driver {
     transport: Option<Transport>,
     closing: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     alarm: Alarm,
+    /// The machine was told something that somebody may wait for.
+    was_told: bool,
 }
 
 impl Driver {
     pub(super) fn new(shared: Arc<Shared>, target: Target) -> Self {
-        Driver { shared, target, transport: None, closing: Vec::new(), alarm: Alarm::default() }
+        Driver {
+            shared,
+            target,
+            transport: None,
+            closing: Vec::new(),
+            alarm: Alarm::default(),
+            was_told: false,
+        }
     }
 
     /// Hands in what has come; true if there may be more at once.
@@ -35,22 +44,18 @@ impl Driver {
             return false;
         };
         let (attempt, shared) = (transport.attempt, &self.shared);
-        let tell = |news| shared.port.lock().machine.handle_input(now, Input::Transport(attempt, news));
-        let more = transport.link.poll_news(cx, |news| {
-            tell(match news {
-                LinkNews::Heard => News::Heard,
-                LinkNews::Preamble => News::Preamble,
-                LinkNews::Frame(frame) => News::Frame(frame),
-                LinkNews::Garbled(what) => News::Garbled(what),
-                LinkNews::Ended => News::Ended,
-            });
-        });
-        if more {
+        let was_told = &mut self.was_told;
+        let mut tell = |news| {
+            *was_told = true;
+            shared.port.lock().machine.handle_input(now, Input::Transport(attempt, news));
+        };
+        if transport.link.poll_news(cx, |news| tell(told(news))) {
             return true;
         }
-        // The process's end counts after everything that it wrote.
         match transport.poll_process(cx) {
             Some(News::Exited(mut exit)) => {
+                // It counts after everything that the process wrote.
+                transport.link.poll_last_news(cx, |news| tell(told(news)));
                 if exit.last_words.is_empty() {
                     exit.last_words = transport.link.noise();
                 }
@@ -69,6 +74,7 @@ impl Driver {
         let mut inner = self.shared.port.lock();
         if self.alarm.poll_due(now, inner.machine.poll_timeout(), cx) {
             inner.machine.handle_timeout(now);
+            self.was_told = true;
         }
     }
 
@@ -77,10 +83,13 @@ impl Driver {
         loop {
             let mut inner = self.shared.port.lock();
             let Some(effect) = inner.machine.poll_effect() else {
-                inner.wake_waiters();
+                if std::mem::take(&mut self.was_told) {
+                    inner.wake_waiters();
+                }
                 return any;
             };
             any = true;
+            self.was_told = true;
             match effect {
                 Effect::Deliver(channel, payload) => {
                     inner.deliveries.push_back(Received::Data(channel, payload))
@@ -133,6 +142,17 @@ impl Driver {
             let mut inner = shared.port.lock();
             inner.machine.poll_transmit().map(|(_, frame)| frame)
         })
+    }
+}
+
+/// What a link says, in the machine's words.
+fn told(news: LinkNews) -> News {
+    match news {
+        LinkNews::Heard => News::Heard,
+        LinkNews::Preamble => News::Preamble,
+        LinkNews::Frame(frame) => News::Frame(frame),
+        LinkNews::Garbled(what) => News::Garbled(what),
+        LinkNews::Ended => News::Ended,
     }
 }
 

@@ -71,7 +71,11 @@ impl Session {
 
     /// Waits until [`Session::send`] would take a message; false if it never will again.
     pub async fn has_room(&self) -> bool {
-        self.port.send(|_, _| {}).await
+        let room = |server: &Server| match Machine::is_over(server) {
+            true => Some(false),
+            false => server.has_room().then_some(true),
+        };
+        self.port.wait(|inner| room(&inner.machine)).await
     }
 
     pub(super) fn finish(&self, channel: Channel) {

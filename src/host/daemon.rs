@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -46,8 +46,13 @@ pub async fn run<A: Application>(
     let port = Arc::new(Port::new(Server::new(config, instance, clock.now()), clock));
     let (attached, attachments) = bounded(ATTACHING_MAX);
     let executor = LocalExecutor::new();
+    // Tasks of their own, so that each is polled only when it has something to do.
     let acceptor = executor.spawn(accept(listeners, attached));
     let application = executor.spawn(host(application, Arc::clone(&port)));
+    let stopper = executor.spawn(async {
+        let reason = stop.await;
+        port.apply(|server, now| server.handle_input(now, Input::Stop(reason)));
+    });
     let mut driver = Driver {
         port: &port,
         attachments: Box::pin(attachments),
@@ -56,27 +61,21 @@ pub async fn run<A: Application>(
         next_id: 1,
         farewells: Vec::new(),
         ended: None,
+        was_told: false,
     };
-    let reason = {
-        let mut stop = pin!(stop);
-        let mut stopped = false;
-        let driven = poll_fn(|cx| {
-            if !stopped && let Poll::Ready(reason) = stop.as_mut().poll(cx) {
-                stopped = true;
-                port.apply(|server, now| server.handle_input(now, Input::Stop(reason)));
-            }
-            driver.poll(cx)
-        });
-        executor.run(driven).await
-    };
+    let driven = executor.spawn(async move {
+        let reason = poll_fn(|cx| driver.poll(cx)).await;
+        (reason, driver.links)
+    });
+    let (reason, links) = executor.run(driven).await;
+    drop((stopper, acceptor));
     // A little more than the application has for itself: what it says last is not waited for twice.
     executor
         .run(or(application, async {
             Timer::after(APP_GRACE * 2).await;
         }))
         .await;
-    drop(acceptor);
-    Ended { reason, _links: driver.links }
+    Ended { reason, _links: links }
 }
 
 /// Runs the application where it belongs, and reports its end.
@@ -110,6 +109,8 @@ struct Driver<'a> {
     next_id: TransportId,
     farewells: Vec<Pin<Box<dyn Future<Output = ()>>>>,
     ended: Option<GoneReason>,
+    /// The machine was told something that somebody may wait for.
+    was_told: bool,
 }
 
 impl Driver<'_> {
@@ -153,6 +154,7 @@ impl Driver<'_> {
         let mut more = false;
         for (id, link) in &mut self.links {
             more |= link.poll_news(cx, |news| {
+                self.was_told = true;
                 let news = match news {
                     LinkNews::Heard => News::Heard,
                     LinkNews::Frame(frame) => News::Frame(frame),
@@ -170,6 +172,7 @@ impl Driver<'_> {
         let mut inner = self.port.lock();
         if self.alarm.poll_due(now, inner.machine.poll_timeout(), cx) {
             inner.machine.handle_timeout(now);
+            self.was_told = true;
             // Armed for what is due next; what is due at once is done in this round.
             let _ = self.alarm.poll_due(now, inner.machine.poll_timeout(), cx);
         }
@@ -179,6 +182,7 @@ impl Driver<'_> {
         let mut inner = self.port.lock();
         let mut dismissed = Vec::new();
         while let Some(effect) = inner.machine.poll_effect() {
+            self.was_told = true;
             match effect {
                 Effect::Close(id, last) => {
                     if let Some(link) = self.links.remove(&id) {
@@ -193,8 +197,11 @@ impl Driver<'_> {
                 Effect::End(reason) => self.ended = Some(reason),
             }
         }
-        // Acknowledgements that came may have made room.
-        inner.wake_waiters();
+        // Whoever is woken for nothing wakes us in turn, and none of us would ever rest.
+        if std::mem::take(&mut self.was_told) {
+            // Acknowledgements that came may have made room.
+            inner.wake_waiters();
+        }
         drop(inner);
         for (link, last) in dismissed {
             self.dismiss(link, last);

@@ -22,7 +22,7 @@ use super::lock::{LockError, ServerLock, StarterLock};
 use super::log as log_file;
 use super::paths::Place;
 use super::record::{Ending, Record, clean};
-use super::spawn::READY;
+use super::spawn::ready_line;
 use super::sweep::sweep;
 use crate::io::random;
 use crate::proto::limits::STARTER_WAIT;
@@ -116,7 +116,7 @@ impl Life {
             Stillborn::Other(why)
         })?;
         log::info!("instance {instance} serves in {}", self.place.directory().display());
-        tell(READY);
+        tell(&ready_line(instance));
         if self.starter == Starter::Proxy {
             // The pipe must not stay open: whoever waits for its end would wait for ours.
             let _ = rustix::stdio::dup2_stdout(rustix::stdio::stderr());

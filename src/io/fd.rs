@@ -15,19 +15,29 @@ use crate::proto::limits::{READ_BYTES, READ_BYTES_MIN};
 
 /// Reads what is there into the spare room of `buffer`; zero bytes mean the end.
 ///
+/// `drained` is kept for the descriptor from call to call, false at first: whether the last read
+/// took all that there was, so that the next one need not ask in vain.
+///
 /// # Errors
 ///
 /// Those of the system call; interrupted calls are repeated.
 pub fn poll_read(
     fd: &Async<OwnedFd>,
     buffer: &mut BytesMut,
+    drained: &mut bool,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<usize>> {
     loop {
+        if *drained {
+            ready!(fd.poll_readable(cx))?;
+        }
         match read_now(fd, buffer) {
-            Err(Errno::AGAIN) => ready!(fd.poll_readable(cx))?,
+            Err(Errno::AGAIN) => *drained = true,
             Err(error) => return Poll::Ready(Err(error.into())),
-            Ok(count) => return Poll::Ready(Ok(count)),
+            Ok(count) => {
+                *drained = buffer.len() < buffer.capacity();
+                return Poll::Ready(Ok(count));
+            }
         }
     }
 }
@@ -173,12 +183,14 @@ mod tests {
             }
         }
         assert_eq!(queue.queued_bytes(), expected.len());
-        let mut received = BytesMut::new();
+        let (mut received, mut drained) = (BytesMut::new(), false);
         smol::block_on(async {
             let write = std::future::poll_fn(|cx| queue.poll_flush(&writer, cx));
             let read = async {
                 while received.len() < expected.len() {
-                    std::future::poll_fn(|cx| poll_read(&reader, &mut received, cx)).await.unwrap();
+                    std::future::poll_fn(|cx| poll_read(&reader, &mut received, &mut drained, cx))
+                        .await
+                        .unwrap();
                 }
             };
             futures::join!(async { write.await.unwrap() }, read);

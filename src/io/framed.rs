@@ -25,6 +25,7 @@ pub enum Incoming {
 #[derive(Debug)]
 pub struct FrameReader {
     fd: Async<OwnedFd>,
+    drained: bool,
     decoder: Decoder,
     /// Until the preamble was found.
     scanner: Option<PreambleScanner>,
@@ -33,12 +34,18 @@ pub struct FrameReader {
 impl FrameReader {
     /// The client's end: frames come after the preamble.
     pub fn after_preamble(fd: Async<OwnedFd>) -> Self {
-        FrameReader { fd, decoder: Decoder::new(), scanner: Some(PreambleScanner::new()) }
+        FrameReader { fd, drained: false, decoder: Decoder::new(), scanner: Some(PreambleScanner::new()) }
     }
 
     /// The server's end: frames come at once.
     pub fn at_once(fd: Async<OwnedFd>) -> Self {
-        FrameReader { fd, decoder: Decoder::new(), scanner: None }
+        FrameReader { fd, drained: false, decoder: Decoder::new(), scanner: None }
+    }
+
+    /// Makes the next [`FrameReader::poll_fill`] ask the descriptor itself, whether or not news of
+    /// it has come.
+    pub fn ask_again(&mut self) {
+        self.drained = false;
     }
 
     /// Reads once; zero bytes mean the end.
@@ -47,7 +54,7 @@ impl FrameReader {
     ///
     /// Those of the descriptor.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        poll_read(&self.fd, self.decoder.buffer_mut(), cx)
+        poll_read(&self.fd, self.decoder.buffer_mut(), &mut self.drained, cx)
     }
 
     /// The next of what was read.

@@ -127,6 +127,7 @@ pub fn widen(fd: impl AsFd) {
 pub struct Source {
     stream: Stream,
     buffer: BytesMut,
+    drained: bool,
 }
 
 impl Source {
@@ -136,7 +137,7 @@ impl Source {
     ///
     /// If the descriptor is closed, or the system refuses to poll it.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Source { stream: Stream::new(fd)?, buffer: BytesMut::new() })
+        Ok(Source { stream: Stream::new(fd)?, buffer: BytesMut::new(), drained: false })
     }
 
     /// Reads what is there, waiting for something; empty at the end.
@@ -147,7 +148,7 @@ impl Source {
     pub async fn read(&mut self) -> io::Result<Bytes> {
         match &self.stream {
             Stream::Polled(fd) => {
-                poll_fn(|cx| poll_read(fd, &mut self.buffer, cx)).await?;
+                poll_fn(|cx| poll_read(fd, &mut self.buffer, &mut self.drained, cx)).await?;
             }
             Stream::Asked(fd) => {
                 fd.readable().await?;

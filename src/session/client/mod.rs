@@ -144,8 +144,7 @@ impl Client {
                     Beat::Probe(nonce) => attached.ping = Some(nonce),
                     Beat::Lost => return self.lose(now, Cause::Silence, None),
                 }
-                let missed_now = attached.heartbeat.missed();
-                match missed_now.cmp(&missed) {
+                match attached.heartbeat.missed().cmp(&missed) {
                     Ordering::Greater => self.announce(Cause::ProbeMissed),
                     Ordering::Less => self.announce(Cause::Heard),
                     Ordering::Equal => {}
