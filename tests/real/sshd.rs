@@ -12,9 +12,18 @@ use crate::processes::{children, command_name, signal_if_there};
 
 /// A server, and everything that `ssh` needs to know to reach it as `box`.
 pub(crate) struct Sshd {
-    process: Child,
+    listener: Listener,
     directory: tempfile::TempDir,
 }
+
+/// The listening process, and the shell that holds it on a leash.
+struct Listener {
+    pid: u32,
+    keeper: Child,
+}
+
+/// Ends the server when its own input ends: even a test that is killed leaves none behind.
+const KEEPER: &str = r#""$@" & exec 2>/dev/null; echo $!; read line; kill -KILL $!; wait"#;
 
 impl Sshd {
     /// Starts one whose sessions have the place for a home; `None`, said loudly, where there is
@@ -42,9 +51,9 @@ impl Sshd {
         // Somebody may take the port between the question and the answer; then another is asked for.
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            if let Some(process) = listen(&program, directory.path(), place.home(), port) {
+            if let Some(listener) = listen(&program, directory.path(), place.home(), port) {
                 write_client_config(directory.path(), port);
-                return Some(Sshd { process, directory });
+                return Some(Sshd { listener, directory });
             }
         }
         panic!("sshd does not start; see {:?}", fs::read_to_string(directory.path().join("log")));
@@ -90,7 +99,7 @@ impl Sshd {
     /// The processes that carry sessions, the server itself not among them.
     pub(crate) fn sessions(&self) -> Vec<u32> {
         let mut found = Vec::new();
-        let mut parents = vec![self.process.id()];
+        let mut parents = vec![self.listener.pid];
         while let Some(parent) = parents.pop() {
             for child in children(parent) {
                 if command_name(child).contains("sshd") {
@@ -106,8 +115,8 @@ impl Sshd {
 impl Drop for Sshd {
     fn drop(&mut self) {
         self.signal_sessions("KILL");
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.listener.keeper.stdin = None;
+        let _ = self.listener.keeper.wait();
         if std::thread::panicking() {
             println!("sshd said {:?}", fs::read_to_string(self.directory.path().join("log")));
         }
@@ -122,7 +131,7 @@ fn program() -> Option<PathBuf> {
 }
 
 /// Starts it on that port, and waits until it listens.
-fn listen(program: &Path, directory: &Path, home: &Path, port: u16) -> Option<Child> {
+fn listen(program: &Path, directory: &Path, home: &Path, port: u16) -> Option<Listener> {
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\n\
          PidFile none\nStrictModes no\nUsePAM {1}\nPasswordAuthentication no\nPermitRootLogin yes\n\
@@ -133,26 +142,32 @@ fn listen(program: &Path, directory: &Path, home: &Path, port: u16) -> Option<Ch
     );
     let path = directory.join("sshd_config");
     fs::write(&path, config).unwrap();
-    let mut process = Command::new(program)
+    let mut keeper = Command::new("sh")
+        .args(["-c", KEEPER, "sh"])
+        .arg(program)
         .args(["-D", "-e", "-f"])
         .arg(path)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut pid = String::new();
+    BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+    let pid = pid.trim().parse().unwrap();
     let mut log = fs::File::create(directory.join("log")).unwrap();
-    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut lines = BufReader::new(keeper.stderr.take().unwrap()).lines().map_while(Result::ok);
     let listens = lines.by_ref().any(|line| {
         writeln!(log, "{line}").unwrap();
         line.contains("Server listening on 127.0.0.1")
     });
     if !listens {
-        process.wait().unwrap();
+        keeper.stdin = None;
+        keeper.wait().unwrap();
         return None;
     }
     std::thread::spawn(move || lines.for_each(|line| drop(writeln!(log, "{line}"))));
-    Some(process)
+    Some(Listener { pid, keeper })
 }
 
 /// Without PAM, an account without any password is refused.
