@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use smol::LocalExecutor;
 use smol::future::or;
 
-use super::connect_args::ConnectArgs;
+use super::connect_args::{ConnectArgs, LogFormat};
 use super::interrupts::{Wish, Wishes, die_by};
 use super::report::Reporter;
 use super::voice::{say, start_log};
@@ -57,7 +57,10 @@ fn exit(args: &ConnectArgs, ending: Ending) -> ExitCode {
             ExitCode::from(u8::try_from(EXIT_NOT_RUNNING).expect("exit codes are bytes"))
         }
         Ending::NeverAttached => {
-            say(&format!("reattach: could not connect to {}", args.target().name()));
+            // Programs have read the states.
+            if args.log_format == LogFormat::Human {
+                say(&format!("reattach: could not connect to {}", args.target().name()));
+            }
             ExitCode::from(EXIT_NOT_CONNECTED)
         }
         Ending::Status(_) => ExitCode::from(EXIT_NOT_CONNECTED),

@@ -55,6 +55,7 @@ enum Command {
     /// Tell about one server, or why it is gone; exits with 90 if it is not running
     Status {
         /// The server
+        #[arg(allow_hyphen_values = true)]
         identifier: Identifier,
         /// For programs
         #[arg(long)]
@@ -63,6 +64,7 @@ enum Command {
     /// End a server, and wait for its end; exits with 90 if it is not running
     Stop {
         /// The server
+        #[arg(allow_hyphen_values = true)]
         identifier: Identifier,
         /// For programs
         #[arg(long)]

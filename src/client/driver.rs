@@ -70,12 +70,15 @@ impl Driver {
         }
     }
 
-    fn drive_alarm(&mut self, now: Time, cx: &mut Context<'_>) {
+    /// Does what is due; true if something was, and what is due next is to be asked for.
+    fn drive_alarm(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
         let mut inner = self.shared.port.lock();
-        if self.alarm.poll_due(now, inner.machine.poll_timeout(), cx) {
+        let due = self.alarm.poll_due(now, inner.machine.poll_timeout(), cx);
+        if due {
             inner.machine.handle_timeout(now);
             self.was_told = true;
         }
+        due
     }
 
     fn drive_effects(&mut self, now: Time) -> bool {
@@ -159,6 +162,21 @@ fn told(news: LinkNews) -> News {
 // Nothing in it is pinned in place.
 impl Unpin for Driver {}
 
+impl Drop for Driver {
+    /// Nobody carries the session any further: it is over, and whoever waits is told.
+    fn drop(&mut self) {
+        let now = self.shared.port.now();
+        let mut inner = self.shared.port.lock();
+        inner.machine.handle_input(now, Input::Close);
+        while let Some(effect) = inner.machine.poll_effect() {
+            if let Effect::Status(status, cause) = effect {
+                inner.machine.note(status, cause);
+            }
+        }
+        inner.wake_waiters();
+    }
+}
+
 impl Future for Driver {
     type Output = ();
 
@@ -171,7 +189,7 @@ impl Future for Driver {
                 self.shared.port.lock().machine.handle_input(now, Input::Close);
             }
             let mut busy = self.drive_reads(now, cx);
-            self.drive_alarm(now, cx);
+            busy |= self.drive_alarm(now, cx);
             busy |= self.drive_effects(now);
             busy |= self.drive_writes(cx);
             self.closing.retain_mut(|closing| closing.as_mut().poll(cx).is_pending());

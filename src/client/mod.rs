@@ -98,11 +98,8 @@ impl Client {
         if message.len() > PAYLOAD_BYTES_MAX {
             return Err(Rejected::TooLarge);
         }
-        if self.shared.port.lock().machine.input_finished() {
-            return Err(Rejected::Finished);
-        }
         let send = |client: &mut Noted, now| client.machine.handle_input(now, machine::Input::Send(message));
-        if self.shared.port.send(send).await { Ok(()) } else { Err(Rejected::Final) }
+        self.shared.port.send(send).await
     }
 
     /// Sends bytes of a stream, in as many messages as it takes; otherwise as [`Client::send`].
@@ -270,8 +267,16 @@ impl std::ops::DerefMut for Noted {
 }
 
 impl Machine for Noted {
-    fn has_room(&self) -> bool {
-        self.machine.has_room()
+    type Refusal = Rejected;
+
+    fn room(&self) -> Option<Result<(), Rejected>> {
+        if self.machine.status().is_final() {
+            return Some(Err(Rejected::Final));
+        }
+        if self.machine.input_finished() {
+            return Some(Err(Rejected::Finished));
+        }
+        self.machine.has_room().then_some(Ok(()))
     }
 
     fn is_over(&self) -> bool {

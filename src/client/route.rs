@@ -105,7 +105,8 @@ impl Target {
 
     fn proxy_words(&self, launch: Launch, instance: Option<InstanceId>) -> Vec<OsString> {
         let mut words = self.server.clone();
-        words.extend(["proxy", "--identifier", &self.identifier].map(OsString::from));
+        // One word, because an identifier may begin like an option.
+        words.extend(["proxy".into(), OsString::from(format!("--identifier={}", self.identifier))]);
         match launch {
             Launch::Start => words.extend(["--if-running", "refuse"].map(OsString::from)),
             Launch::Replace => words.extend(["--if-running", "replace"].map(OsString::from)),
@@ -172,12 +173,12 @@ mod tests {
         let start = words(&target.command(Launch::Start, None));
         assert_eq!(
             start.join(" "),
-            "reattach-server proxy --identifier work --if-running refuse -- rust-analyzer --log it's"
+            "reattach-server proxy --identifier=work --if-running refuse -- rust-analyzer --log it's"
         );
         let again = words(&target.command(Launch::Reattach, Some(InstanceId(7))));
         assert_eq!(
             again.join(" "),
-            "reattach-server proxy --identifier work --reconnect --instance 00000000000000000000000000000007"
+            "reattach-server proxy --identifier=work --reconnect --instance 00000000000000000000000000000007"
         );
     }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smol::channel::Receiver;
 
 use crate::io::port::{Machine, Port};
 use crate::proto::limits::PAYLOAD_BYTES_MAX;
@@ -26,6 +27,7 @@ pub trait Application: Send + 'static {
 #[derive(Clone, Debug)]
 pub struct Session {
     port: Arc<Port<Server, Delivery>>,
+    signals: Receiver<u8>,
 }
 
 /// What comes from the client.
@@ -40,8 +42,22 @@ pub enum Delivery {
 }
 
 impl Session {
-    pub(super) fn new(port: Arc<Port<Server, Delivery>>) -> Self {
-        Session { port }
+    pub(super) fn new(port: Arc<Port<Server, Delivery>>, signals: Receiver<u8>) -> Self {
+        Session { port, signals }
+    }
+
+    pub(super) fn port(&self) -> Arc<Port<Server, Delivery>> {
+        Arc::clone(&self.port)
+    }
+
+    /// The next signal that the user sent, at once: ahead of messages that were not taken yet, as
+    /// a signal reaches a local program that does not read. It also comes in order, as
+    /// [`Delivery::Signal`]; heed one of the two. Waits for ever once the server is about to end.
+    pub async fn signal(&self) -> u8 {
+        match self.signals.recv().await {
+            Ok(number) => number,
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// The next delivery, in order; `None` once the server is about to end.
@@ -66,16 +82,12 @@ impl Session {
 
     pub(super) async fn send_on(&self, channel: Channel, payload: Bytes) -> bool {
         assert!(payload.len() <= PAYLOAD_BYTES_MAX, "a message may have {PAYLOAD_BYTES_MAX} bytes at most");
-        self.port.send(|server, now| server.handle_input(now, Input::Output(channel, payload))).await
+        self.port.send(|server, now| server.handle_input(now, Input::Output(channel, payload))).await.is_ok()
     }
 
     /// Waits until [`Session::send`] would take a message; false if it never will again.
     pub async fn has_room(&self) -> bool {
-        let room = |server: &Server| match Machine::is_over(server) {
-            true => Some(false),
-            false => server.has_room().then_some(true),
-        };
-        self.port.wait(|inner| room(&inner.machine)).await
+        self.port.wait(|inner| inner.machine.room()).await.is_ok()
     }
 
     pub(super) fn finish(&self, channel: Channel) {
@@ -88,9 +100,18 @@ impl Session {
     }
 }
 
+/// The server is about to end.
+#[derive(Debug)]
+pub struct Over;
+
 impl Machine for Server {
-    fn has_room(&self) -> bool {
-        Server::has_room(self)
+    type Refusal = Over;
+
+    fn room(&self) -> Option<Result<(), Over>> {
+        if Machine::is_over(self) {
+            return Some(Err(Over));
+        }
+        self.has_room().then_some(Ok(()))
     }
 
     fn is_over(&self) -> bool {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::Stream;
-use smol::channel::{Receiver, bounded};
+use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 use smol::{LocalExecutor, Timer};
 
@@ -20,7 +20,7 @@ use crate::io::clock::Clock;
 use crate::io::framed::{FrameReader, FrameWriter};
 use crate::io::link::{Link, LinkNews};
 use crate::io::port::Port;
-use crate::proto::limits::{APP_GRACE, ATTACHING_MAX, FAREWELL_TIMEOUT};
+use crate::proto::limits::{APP_GRACE, ATTACHING_MAX, FAREWELL_TIMEOUT, SIGNALS_MAX};
 use crate::proto::{Frame, GoneReason, InstanceId, ProgramExit};
 use crate::session::server::{Effect, Input, News, Server, TransportId};
 use crate::session::{ServerConfig, Time};
@@ -45,10 +45,11 @@ pub async fn run<A: Application>(
     let clock = Clock::new();
     let port = Arc::new(Port::new(Server::new(config, instance, clock.now()), clock));
     let (attached, attachments) = bounded(ATTACHING_MAX);
+    let (signals, signalled) = bounded(SIGNALS_MAX);
     let executor = LocalExecutor::new();
     // Tasks of their own, so that each is polled only when it has something to do.
     let acceptor = executor.spawn(accept(listeners, attached));
-    let application = executor.spawn(host(application, Arc::clone(&port)));
+    let application = executor.spawn(host(application, Session::new(Arc::clone(&port), signalled)));
     let stopper = executor.spawn(async {
         let reason = stop.await;
         port.apply(|server, now| server.handle_input(now, Input::Stop(reason)));
@@ -57,6 +58,7 @@ pub async fn run<A: Application>(
         port: &port,
         attachments: Box::pin(attachments),
         alarm: Alarm::default(),
+        signals,
         links: BTreeMap::new(),
         next_id: 1,
         farewells: Vec::new(),
@@ -79,8 +81,8 @@ pub async fn run<A: Application>(
 }
 
 /// Runs the application where it belongs, and reports its end.
-async fn host<A: Application>(application: A, port: Arc<Port<Server, Delivery>>) {
-    let session = Session::new(Arc::clone(&port));
+async fn host<A: Application>(application: A, session: Session) {
+    let port = session.port();
     let exit = if A::ON_IO_THREAD {
         application.run(session).await
     } else {
@@ -105,6 +107,8 @@ struct Driver<'a> {
     port: &'a Port<Server, Delivery>,
     attachments: Pin<Box<Receiver<Attachment>>>,
     alarm: Alarm,
+    /// To the application, past what it has not taken yet.
+    signals: Sender<u8>,
     links: BTreeMap<TransportId, Link>,
     next_id: TransportId,
     farewells: Vec<Pin<Box<dyn Future<Output = ()>>>>,
@@ -122,7 +126,7 @@ impl Driver<'_> {
             let now = self.port.now();
             let mut busy = self.drive_attachments(now, cx);
             busy |= self.drive_reads(now, cx);
-            self.drive_alarm(now, cx);
+            busy |= self.drive_alarm(now, cx);
             self.drive_effects();
             busy |= self.drive_writes(cx);
             self.farewells.retain_mut(|farewell| farewell.as_mut().poll(cx).is_pending());
@@ -168,14 +172,15 @@ impl Driver<'_> {
         more
     }
 
-    fn drive_alarm(&mut self, now: Time, cx: &mut Context<'_>) {
+    /// Does what is due; true if something was, and what is due next is to be asked for.
+    fn drive_alarm(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
         let mut inner = self.port.lock();
-        if self.alarm.poll_due(now, inner.machine.poll_timeout(), cx) {
+        let due = self.alarm.poll_due(now, inner.machine.poll_timeout(), cx);
+        if due {
             inner.machine.handle_timeout(now);
             self.was_told = true;
-            // Armed for what is due next; what is due at once is done in this round.
-            let _ = self.alarm.poll_due(now, inner.machine.poll_timeout(), cx);
         }
+        due
     }
 
     fn drive_effects(&mut self) {
@@ -190,7 +195,11 @@ impl Driver<'_> {
                     }
                 }
                 Effect::Deliver(payload) => inner.deliveries.push_back(Delivery::Message(payload)),
-                Effect::Signal(signal) => inner.deliveries.push_back(Delivery::Signal(signal)),
+                Effect::Signal(signal) => {
+                    // An application that does not heed them at once finds them in order.
+                    let _ = self.signals.try_send(signal);
+                    inner.deliveries.push_back(Delivery::Signal(signal));
+                }
                 Effect::FinishInput => inner.deliveries.push_back(Delivery::InputEnded),
                 Effect::Status(status, cause) => log::info!("{status:?}: {cause:?}"),
                 Effect::Ignored(id) => log::debug!("news of transport {id}, which is over, changed nothing"),

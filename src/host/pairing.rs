@@ -10,7 +10,7 @@ use smol::channel::Sender;
 use smol::lock::Mutex;
 use smol::{Async, LocalExecutor, Timer};
 
-use crate::proto::limits::{ATTACHING_MAX, PAIR_TIMEOUT, TOKEN_BYTES};
+use crate::proto::limits::{ATTACHING_MAX, LOOK_INTERVAL, PAIR_TIMEOUT, TOKEN_BYTES};
 
 /// The sockets that a server listens on.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub async fn accept(listeners: Listeners, attachments: Sender<Attachment>) {
                 Err(error) => {
                     // Out of descriptors, say: others may be closed meanwhile.
                     log::warn!("no connection can be accepted: {error}");
-                    Timer::after(PAIR_TIMEOUT).await;
+                    Timer::after(LOOK_INTERVAL).await;
                 }
             }
         }

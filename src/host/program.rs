@@ -47,14 +47,11 @@ impl Program {
             io::ErrorKind::NotFound => format!("the command {} was not found", name.display()),
             _ => format!("the command {} cannot be started: {error}", name.display()),
         };
-        let mut child = Command::new(name)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(fail)?;
+        let mut hosted = Command::new(name);
+        hosted.args(arguments).process_group(0);
+        hosted.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        die_with_us(&mut hosted);
+        let mut child = hosted.spawn().map_err(fail)?;
         let input = child.stdin.take().expect("it was piped");
         let output = child.stdout.take().expect("it was piped");
         let errors = child.stderr.take().expect("it was piped");
@@ -67,6 +64,20 @@ impl Program {
     }
 }
 
+/// Lets the kernel end the program when the server is killed and can no longer do so itself. Other
+/// systems have nothing like it: there the program sees the end of its input.
+fn die_with_us(hosted: &mut Command) {
+    #[cfg(target_os = "linux")]
+    {
+        let die = || Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?);
+        // SAFETY: between fork and exec only this one system call is made, which allocates nothing
+        // and takes no lock. It is about the thread that forks: the server's main one.
+        unsafe { hosted.pre_exec(die) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = hosted;
+}
+
 impl Application for Program {
     // Only moves bytes; the work is done in the child.
     const ON_IO_THREAD: bool = true;
@@ -77,7 +88,7 @@ impl Application for Program {
         let child_ref = &child;
         let end = async {
             let _ = or(ended(Pid::from_child(child_ref), Waiting::best()), async {
-                pump_input(&session, input, child_ref).await;
+                or(pump_input(&session, input), pass_signals(&session, child_ref)).await;
                 terminate(child_ref).await;
                 Ok(())
             })
@@ -99,7 +110,7 @@ impl Application for Program {
 }
 
 /// Moves the client's messages to the program's input, until the server is about to end.
-async fn pump_input(session: &Session, input: Sink, child: &Child) {
+async fn pump_input(session: &Session, input: Sink) {
     let mut input = Some(input);
     while let Some(first) = session.receive().await {
         let mut next = Some(first);
@@ -112,11 +123,8 @@ async fn pump_input(session: &Session, input: Sink, child: &Child) {
                         input.push(bytes);
                     }
                 }
-                Delivery::Signal(number) => {
-                    if let Some(signal) = Signal::from_named_raw(i32::from(number)) {
-                        signal_group(child, signal);
-                    }
-                }
+                // Heeded when it came.
+                Delivery::Signal(_) => {}
                 Delivery::InputEnded => {
                     flush(session, &mut input).await;
                     input = None;
@@ -127,6 +135,15 @@ async fn pump_input(session: &Session, input: Sink, child: &Child) {
             }
         }
         flush(session, &mut input).await;
+    }
+}
+
+/// Hands the user's signals to the program, however much input it has not read yet.
+async fn pass_signals(session: &Session, child: &Child) {
+    loop {
+        if let Some(signal) = Signal::from_named_raw(i32::from(session.signal().await)) {
+            signal_group(child, signal);
+        }
     }
 }
 

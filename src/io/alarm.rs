@@ -19,7 +19,8 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// Whether `due` has come; if not, the context is woken when it has.
+    /// Whether `due` has come; if not, the context is woken when it has. After a `true` nothing is
+    /// armed: do what is due, and ask again for what is due next.
     pub fn poll_due(&mut self, now: Time, due: Option<Time>, cx: &mut Context<'_>) -> bool {
         let Some(due) = due else {
             return false;

@@ -36,10 +36,11 @@ pub async fn ended(pid: Pid, waiting: Waiting) -> io::Result<()> {
     match waiting {
         #[cfg(target_os = "linux")]
         Waiting::Pidfd => {
-            match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+            let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
+            match pidfd.map_err(io::Error::from).and_then(smol::Async::new_nonblocking) {
                 // A descriptor of a process is readable once that has ended.
-                Ok(pidfd) => smol::Async::new_nonblocking(pidfd)?.readable().await,
-                // Kernels before 5.3, and some sandboxes.
+                Ok(pidfd) => pidfd.readable().await,
+                // Kernels before 5.3, some sandboxes, and processes without descriptors to spare.
                 Err(_) => ended_on_thread(pid).await,
             }
         }

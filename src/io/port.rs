@@ -14,8 +14,10 @@ use crate::session::Time;
 
 /// What a port needs to know of a machine.
 pub trait Machine {
-    /// Whether the application may send.
-    fn has_room(&self) -> bool;
+    /// Why input is not taken any more.
+    type Refusal;
+    /// Whether the application may send: `None` if it must wait.
+    fn room(&self) -> Option<Result<(), Self::Refusal>>;
     /// Whether nothing will be delivered any more.
     fn is_over(&self) -> bool;
     /// The application took a delivery; true if the driver should look.
@@ -58,11 +60,13 @@ impl<M: Machine, D> Port<M, D> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The application does something with the machine; the driver will look at what came of it.
+    /// The application does something with the machine; the driver, and everybody who waits, will
+    /// look at what came of it.
     pub fn apply<R>(&self, act: impl FnOnce(&mut M, Time) -> R) -> R {
         let now = self.now();
         let mut inner = self.lock();
         let result = act(&mut inner.machine, now);
+        inner.wake_waiters();
         let driver = inner.driver.take();
         drop(inner);
         if let Some(driver) = driver {
@@ -88,24 +92,24 @@ impl<M: Machine, D> Port<M, D> {
         .await
     }
 
-    /// Waits until the machine takes input, then gives it; false if it never will.
-    pub async fn send(&self, give: impl FnOnce(&mut M, Time)) -> bool {
+    /// Waits until the machine takes input, then gives it.
+    ///
+    /// # Errors
+    ///
+    /// Why it never will, as [`Machine::room`] says.
+    pub async fn send(&self, give: impl FnOnce(&mut M, Time)) -> Result<(), M::Refusal> {
         let mut give = Some(give);
-        let sent = self
-            .wait(|inner| {
-                if inner.machine.is_over() {
-                    return Some(false);
-                }
-                if !inner.machine.has_room() {
-                    return None;
-                }
+        let given = |inner: &mut Inner<M, D>| match inner.machine.room()? {
+            Ok(()) => {
                 if let Some(give) = give.take() {
                     give(&mut inner.machine, self.clock.now());
                 }
-                Some(true)
-            })
-            .await;
-        if sent {
+                Some(Ok(()))
+            }
+            Err(refusal) => Some(Err(refusal)),
+        };
+        let sent = self.wait(given).await;
+        if sent.is_ok() {
             self.wake_driver();
         }
         sent

@@ -16,10 +16,7 @@ use rustix::io::Errno;
 use smol::Async;
 
 use super::fd::{WriteQueue, poll_read, read_now};
-use crate::proto::limits::PIPE_BYTES;
-
-/// Bytes that a terminal takes at once without blocking once it says that it is writable.
-const TERMINAL_BYTES: usize = 1024;
+use crate::proto::limits::{PIPE_BYTES, TERMINAL_BYTES};
 
 /// A stream that can be read or written.
 #[derive(Debug)]

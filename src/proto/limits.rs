@@ -196,6 +196,9 @@ pub const READ_BYTES_MIN: usize = 64 << 10;
 /// only queue up before what is urgent.
 pub const WRITE_BYTES_MAX: usize = 256 << 10;
 
+/// Signals that wait for an application to heed them; a user who sent more has made the point.
+pub const SIGNALS_MAX: usize = 16;
+
 /// Changes of a client's state that are kept for slow watchers: some outages' worth.
 pub const CHANGES_MAX: usize = 64;
 

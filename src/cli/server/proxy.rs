@@ -88,7 +88,7 @@ impl Proxy {
         };
         let mut arguments: Vec<OsString> = prefix.to_vec();
         arguments.extend(["run".into(), "--for-proxy".into()]);
-        arguments.extend(["--identifier".into(), self.identifier.as_str().into()]);
+        arguments.push(format!("--identifier={}", self.identifier).into());
         arguments.extend(["--log-file".into(), place.log.clone().into()]);
         arguments.extend(["--pid-file".into(), place.pid_file().into()]);
         arguments.extend(["--stdin-socket".into(), place.sockets.stdin.clone().into()]);
