@@ -196,3 +196,12 @@ fn parse_time_or_off(text: &str) -> Result<TimeOrOff, String> {
     }
     parse_time(text).map(Some).map(TimeOrOff)
 }
+
+// The defaults above are those of the limits, where their why is written.
+const _: () = assert!(
+    limits::HEARTBEAT_INTERVAL.as_secs() == 5
+        && limits::BACKOFF_MIN.as_secs() == 2
+        && limits::BACKOFF_MAX.as_secs() == 30
+        && limits::OPEN_TIMEOUT.as_secs() == 60
+        && limits::IDLE_LIFETIME.as_secs() == 24 * 60 * 60
+);

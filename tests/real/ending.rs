@@ -1,5 +1,6 @@
 //! How sessions end: the client ends as the program did, and nothing stays behind.
 
+use std::io::Write;
 use std::time::Duration;
 
 use reattach::proto::GoneReason;
@@ -82,6 +83,19 @@ fn what_a_program_leaves_behind_keeps_nobody_waiting_and_goes_with_it() {
     let end =
         Client::start(place.connect(&["--local", "--", "sh", "-c", "sleep 600 & echo done; exit 4"])).wait();
     assert_eq!((end.code(), end.text()), (Some(4), "done\n".to_owned()));
+    place.is_left_clean();
+}
+
+#[test]
+fn an_interrupt_reaches_a_program_that_does_not_read() {
+    let place = Place::new();
+    let mut client = Client::local(&place, &[], &["sleep", "600"]);
+    client.until("Connected");
+    let mut input = client.take_input();
+    // More than its pipe holds.
+    input.write_all(&[b'x'; 3_000_000]).unwrap();
+    client.signal("INT");
+    assert!(died_by(client.wait().status, Signal::INT));
     place.is_left_clean();
 }
 

@@ -35,6 +35,7 @@ impl Place {
 }
 
 #[test]
+#[serial_test::serial(processor_time)]
 fn while_nothing_happens() {
     let place = Place::new();
     let mut client = Client::local(&place, &["--id", "w", "--heartbeat-interval", "200ms"], &COUNTER);
@@ -47,6 +48,7 @@ fn while_nothing_happens() {
 }
 
 #[test]
+#[serial_test::serial(processor_time)]
 fn while_the_program_has_closed_everything() {
     let place = Place::new();
     let mut client = Client::local(&place, &[], &["sh", "-c", "exec <&- >&- 2>&-; exec sleep 600"]);
@@ -58,6 +60,7 @@ fn while_the_program_has_closed_everything() {
 }
 
 #[test]
+#[serial_test::serial(processor_time)]
 fn while_nobody_reads() {
     let place = Place::new();
     let mut command = place.connect(&["--local", "--id", "w", "--heartbeat-interval", "300ms", "--", "yes"]);
@@ -73,6 +76,7 @@ fn while_nobody_reads() {
 }
 
 #[test]
+#[serial_test::serial(processor_time)]
 fn while_the_link_is_down_and_everything_is_full() {
     let place = Place::new();
     let link = Link::new();
@@ -94,6 +98,7 @@ fn while_the_link_is_down_and_everything_is_full() {
 }
 
 #[test]
+#[serial_test::serial(processor_time)]
 fn while_the_server_is_stopped() {
     let place = Place::new();
     let words = ["--id", "w", "--heartbeat-interval", "200ms", "--open-timeout", "10s"];

@@ -1,5 +1,6 @@
 //! What a client makes of a server that dies or stops, and of a link that goes silent.
 
+use std::io::Write;
 use std::time::Duration;
 
 use reattach::io::clock::Clock;
@@ -117,6 +118,42 @@ fn a_stopped_proxy_does_not_stay_behind() {
     client.end_input();
     assert_eq!(client.wait().code(), Some(0));
     place.is_left_clean();
+}
+
+#[test]
+fn a_link_that_goes_silent_under_a_bulk_upload_is_noticed() {
+    let place = Place::new();
+    let mut client = Client::local(&place, &[&RESTLESS[..], &WATCHFUL].concat(), &["wc", "-c"]);
+    client.until("Connected");
+    let zombie = next_child(client.pid(), None);
+    let mut input = client.take_input();
+    let upload = std::thread::spawn(move || {
+        // Far more than all buffers on the way, so that the link is full when it goes silent.
+        for _ in 0..1024 {
+            input.write_all(&[b'x'; 65536]).unwrap();
+        }
+    });
+    signal(zombie, "STOP");
+    client.until("Reconnecting");
+    client.until("Connected");
+    upload.join().unwrap();
+    let end = client.wait();
+    assert_eq!((end.code(), end.text().trim().to_owned()), (Some(0), (1024 * 65536).to_string()));
+    place.is_left_clean();
+}
+
+#[test]
+fn a_program_does_not_outlive_a_killed_server() {
+    let place = Place::new();
+    let stubborn = "trap '' TERM HUP INT; echo $$; while :; do sleep 0.1; done";
+    let mut client = Client::local(&place, &["--id", "w"], &["sh", "-c", stubborn]);
+    client.until("Connected");
+    wait_until("the program says its number", || client.heard_bytes() > 1);
+    let program: u32 = client.heard(2, |text| String::from_utf8_lossy(text).trim().parse().unwrap());
+    assert!(lives(program));
+    signal(place.server_pid("w").unwrap(), "KILL");
+    assert_eq!(client.wait().code(), Some(90));
+    wait_until("the program ends", || !lives(program));
 }
 
 #[test]

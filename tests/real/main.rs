@@ -25,4 +25,5 @@ mod start;
 mod streams;
 mod traffic;
 mod trouble;
+mod words;
 mod wrong;

@@ -1,0 +1,59 @@
+//! The programs' words for people and for programs: help, versions, and wrong ones.
+
+use assert_cmd::Command;
+
+fn program(name: &str) -> Command {
+    Command::new(match name {
+        "reattach" => env!("CARGO_BIN_EXE_reattach"),
+        _ => env!("CARGO_BIN_EXE_reattach-server"),
+    })
+}
+
+fn said(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn both_programs_tell_their_version_and_help() {
+    for name in ["reattach", "reattach-server"] {
+        let version = program(name).arg("--version").assert().success();
+        assert!(said(&version.get_output().stdout).ends_with(concat!(env!("CARGO_PKG_VERSION"), "\n")));
+        let help = program(name).arg("--help").assert().success();
+        assert!(said(&help.get_output().stdout).contains("Usage:"));
+    }
+}
+
+#[test]
+fn a_program_reads_which_protocol_is_spoken() {
+    let output = program("reattach-server").args(["version", "--json"]).assert().success();
+    let version: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
+    assert!(version.to_string().contains("protocol"), "{version}");
+}
+
+#[test]
+fn wrong_words_are_one_sentence_and_code_64() {
+    let wrong: [&[&str]; 6] = [
+        &["connect"],
+        &["connect", "--local"],
+        &["connect", "--local", "--max-attempts", "0", "--", "cat"],
+        &["connect", "--local", "--heartbeat-interval", "soon", "--", "cat"],
+        &["connect", "host", "--local", "--", "cat"],
+        &["connect", "--local", "--takeover", "--", "cat"],
+    ];
+    for words in wrong {
+        let output = program("reattach").args(words).assert().code(64);
+        let sentence = said(&output.get_output().stderr);
+        assert_eq!(sentence.lines().count(), 1, "{words:?}: {sentence}");
+        assert!(sentence.starts_with("reattach"), "{sentence}");
+    }
+}
+
+#[test]
+fn an_identifier_may_begin_like_an_option() {
+    let home = tempfile::tempdir().unwrap();
+    let words = ["connect", "--local", "--id=-w", "--", "echo", "hi"];
+    program("reattach").args(words).env("HOME", home.path()).assert().success().stdout("hi\n");
+    let status = ["status", "-w"];
+    program("reattach-server").args(status).env("HOME", home.path()).assert().code(90);
+}
