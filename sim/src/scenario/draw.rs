@@ -109,7 +109,8 @@ fn draw_outage(dice: &mut Dice, duration: Duration, clients: u8, entries: &mut V
         let target = target.filter(|_| kind.is_targeted());
         entries.push(Entry { at, what: What::Fault(Fault { kind, target, number, duration }) });
     };
-    let end = dice.pick(&[FaultKind::LinkCut, FaultKind::HalfOpen, FaultKind::Blackhole, FaultKind::ProxyKill]);
+    let end =
+        dice.pick(&[FaultKind::LinkCut, FaultKind::HalfOpen, FaultKind::Blackhole, FaultKind::ProxyKill]);
     let obstacle = dice.pick(&[
         FaultKind::SshFail,
         FaultKind::SshFail,
