@@ -1,13 +1,13 @@
 //! Bugs put back by wrapping the machines: each is caught within a hundred seeds, by the promise
 //! that it breaks.
 
-use reattach::proto::{Frame, SessionId};
+use reattach::proto::{Frame, InstanceId, SessionId};
 use reattach::session::client::{self, Attempt, Client};
 use reattach::session::launch::{self, IfRunning, Launch, Lock, Mode};
-use reattach::session::server::Server;
-use reattach::session::{ClientConfig, LaunchConfig, Time};
+use reattach::session::server::{self, Server, TransportId};
+use reattach::session::{ClientConfig, LaunchConfig, ServerConfig, Time};
 use reattach_sim::check::Promise;
-use reattach_sim::machine::{ClientMachine, Kit, LaunchMachine};
+use reattach_sim::machine::{ClientMachine, Kit, LaunchMachine, ServerMachine};
 use reattach_sim::run::run_with;
 use reattach_sim::scenario::draw;
 use reattach_sim::trace::Detail;
