@@ -228,10 +228,10 @@ impl<K: Kit> World<'_, K> {
     }
 
     fn on_connected(&mut self, client: ClientId, before: &Status, cause: &Cause) {
-        match cause {
-            Cause::Welcome(_) => self.judge_welcome(client, before),
-            Cause::Heard => self.goals.reach(Goal::HeardAgain),
-            _ => {}
+        if matches!(cause, Cause::Welcome(_)) {
+            self.judge_welcome(client, before);
+        } else {
+            self.goals.reach(Goal::HeardAgain);
         }
         let process = &mut self.clients[client as usize];
         process.tries = 0;
@@ -239,10 +239,10 @@ impl<K: Kit> World<'_, K> {
     }
 
     fn on_lost(&mut self, client: ClientId, before: &Status, cause: &Cause) {
-        match cause {
-            Cause::Silence => self.goals.reach(Goal::Silence),
-            Cause::Violation(_) => self.goals.reach(Goal::Garbled),
-            _ => {}
+        if *cause == Cause::Silence {
+            self.goals.reach(Goal::Silence);
+        } else if matches!(cause, Cause::Violation(_)) {
+            self.goals.reach(Goal::Garbled);
         }
         let process = &mut self.clients[client as usize];
         if before.is_attached() {

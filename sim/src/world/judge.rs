@@ -104,11 +104,9 @@ impl<K: Kit> World<'_, K> {
     }
 
     pub(super) fn judge_not_running(&mut self, client: ClientId, reason: GoneReason, cause: &Cause) {
-        match cause {
-            Cause::Exited(..) => self.goals.reach(Goal::Believed90),
-            Cause::Refusal(_) => self.goals.reach(Goal::OtherInstance),
-            _ => {}
-        }
+        // Said by a proxy that found no server, or by the server that took its place.
+        let by_proxy = matches!(cause, Cause::Exited(..));
+        self.goals.reach(if by_proxy { Goal::Believed90 } else { Goal::OtherInstance });
         match reason {
             GoneReason::Crashed => self.goals.reach(Goal::GoneCrashed),
             GoneReason::Stopped => self.goals.reach(Goal::GoneStopped),

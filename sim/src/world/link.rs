@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
+use reattach::proto::limits::FRAME_BYTES_MAX;
 use reattach::proto::{Bye, Decoder, Frame, Notice, PreambleScanner, ProgramExit, Verdict, encode};
 use reattach::session::client::{Attempt, Launch, News, ProxyExit};
 
@@ -18,6 +19,9 @@ use crate::scenario::Setting;
 
 /// Bytes that ssh and its sockets hold on one way before the writer waits.
 const ROOM_BYTES: usize = 16 << 10;
+
+/// Lines that a proxy prints: that it runs, and why it exits.
+const LINES_MAX: usize = 2;
 
 /// Time after which ssh gives up connecting.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -84,8 +88,11 @@ impl Link {
 
     /// The bytes that are kept for it are within their bounds.
     pub(super) fn is_bounded(&self) -> bool {
-        let slack = 2 * 1024 * 1024;
-        self.decoder.buffered_bytes() < slack && self.up.len() < ROOM_BYTES + slack && self.lines.len() < 16
+        let frame = 4 + FRAME_BYTES_MAX;
+        self.decoder.buffered_bytes() <= frame
+            && self.up.len() <= ROOM_BYTES + frame
+            && self.down.len() <= ROOM_BYTES + frame
+            && self.lines.len() <= LINES_MAX
     }
 }
 

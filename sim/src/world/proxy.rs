@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use reattach::proto::verdict::{EXIT_ALREADY_RUNNING, EXIT_NOT_RUNNING, EXIT_NOT_STARTED};
+use reattach::proto::verdict::{EXIT_ALREADY_RUNNING, EXIT_LOST, EXIT_NOT_RUNNING, EXIT_NOT_STARTED};
 use reattach::proto::{GoneReason, InstanceId, Notice, ProgramExit, Verdict};
 use reattach::session::client::Launch as Wish;
 use reattach::session::launch::{Effect, Holder, IfRunning, Input, Lock, Mark, Mode, Side, StopSignal, View};
@@ -333,9 +333,7 @@ impl<K: Kit> World<'_, K> {
             EXIT_ALREADY_RUNNING => self.goals.reach(Goal::AlreadyRunning),
             EXIT_NOT_STARTED => self.goals.reach(Goal::NotStarted),
             EXIT_NOT_RUNNING if proxy.relaying => self.goals.reach(Goal::JudgedGone),
-            _ if proxy.relaying && verdict.message.contains("this attachment") => {
-                self.goals.reach(Goal::JudgedAlive);
-            }
+            EXIT_LOST if proxy.relaying => self.goals.reach(Goal::JudgedAlive),
             _ => {}
         }
         let code = verdict.code;

@@ -250,10 +250,10 @@ impl<K: Kit> World<'_, K> {
             Status::Unmet | Status::Detached => process.truth.detached_at = now,
             Status::Ended(_) => {}
         }
-        match cause {
-            Cause::Silence => self.goals.reach(Goal::ServerSilence),
-            Cause::Takeover => self.goals.reach(Goal::Takeover),
-            _ => {}
+        if *cause == Cause::Silence {
+            self.goals.reach(Goal::ServerSilence);
+        } else if *cause == Cause::Takeover {
+            self.goals.reach(Goal::Takeover);
         }
         self.trace.mix(u64::from(id) << 32 | matches!(status, Status::Attached(_)) as u64);
         self.note(|_| {

@@ -1,13 +1,13 @@
 //! Bugs put back by wrapping the machines: each is caught within a hundred seeds, by the promise
 //! that it breaks.
 
-use reattach::proto::{Frame, SessionId};
+use reattach::proto::{Frame, InstanceId, SessionId};
 use reattach::session::client::{self, Attempt, Client};
 use reattach::session::launch::{self, IfRunning, Launch, Lock, Mode};
-use reattach::session::server::Server;
-use reattach::session::{ClientConfig, LaunchConfig, Time};
+use reattach::session::server::{self, Server, TransportId};
+use reattach::session::{ClientConfig, LaunchConfig, ServerConfig, Time};
 use reattach_sim::check::Promise;
-use reattach_sim::machine::{ClientMachine, Kit, LaunchMachine};
+use reattach_sim::machine::{ClientMachine, Kit, LaunchMachine, ServerMachine};
 use reattach_sim::run::run_with;
 use reattach_sim::scenario::draw;
 use reattach_sim::trace::Detail;
@@ -159,4 +159,105 @@ impl Kit for WithStubbornClient {
 #[test]
 fn a_client_that_tries_once_more_is_caught() {
     assert_eq!(caught_by::<WithStubbornClient>(), Some(Promise::AttemptsMax));
+}
+
+/// What was delivered is delivered again.
+#[derive(Clone, Debug, PartialEq)]
+struct DeliversTwice {
+    machine: Client,
+    again: Option<client::Effect>,
+}
+
+impl ClientMachine for DeliversTwice {
+    fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self {
+        DeliversTwice { machine: Client::new(config, session, seed, now), again: None }
+    }
+
+    fn handle_input(&mut self, now: Time, input: client::Input) {
+        self.machine.handle_input(now, input);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        self.machine.handle_timeout(now);
+    }
+
+    fn poll_effect(&mut self) -> Option<client::Effect> {
+        if let Some(again) = self.again.take() {
+            return Some(again);
+        }
+        let effect = self.machine.poll_effect();
+        self.again = effect.clone().filter(|effect| matches!(effect, client::Effect::Deliver(..)));
+        effect
+    }
+
+    fn poll_transmit(&mut self) -> Option<(Attempt, Frame)> {
+        self.machine.poll_transmit()
+    }
+
+    fn inner(&self) -> &Client {
+        &self.machine
+    }
+}
+
+struct WithStutteringClient;
+
+impl Kit for WithStutteringClient {
+    type Client = DeliversTwice;
+    type Launch = Launch;
+    type Server = Server;
+}
+
+#[test]
+fn a_client_that_delivers_twice_is_caught() {
+    assert_eq!(caught_by::<WithStutteringClient>(), Some(Promise::DeliveredOnce));
+}
+
+/// Whoever is attached keeps the seat, dead or alive.
+#[derive(Clone, Debug, PartialEq)]
+struct KeepsZombies(Server);
+
+impl ServerMachine for KeepsZombies {
+    fn new(config: ServerConfig, instance: InstanceId, now: Time) -> Self {
+        KeepsZombies(Server::new(config, instance, now))
+    }
+
+    fn handle_input(&mut self, now: Time, input: server::Input) {
+        let taken = self.0.attached().is_some();
+        let input = match input {
+            server::Input::Transport(transport, server::News::Frame(Frame::Hello(_))) if taken => {
+                server::Input::Transport(transport, server::News::Lost)
+            }
+            other => other,
+        };
+        self.0.handle_input(now, input);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        self.0.handle_timeout(now);
+    }
+
+    fn poll_effect(&mut self) -> Option<server::Effect> {
+        self.0.poll_effect()
+    }
+
+    fn poll_transmit(&mut self) -> Option<(TransportId, Frame)> {
+        self.0.poll_transmit()
+    }
+
+    fn inner(&self) -> &Server {
+        &self.0
+    }
+}
+
+struct WithZombieKeepingServer;
+
+impl Kit for WithZombieKeepingServer {
+    type Client = Client;
+    type Launch = Launch;
+    type Server = KeepsZombies;
+}
+
+#[test]
+fn a_server_whose_seat_is_held_by_the_dead_is_caught() {
+    assert_eq!(caught_by::<WithZombieKeepingServer>(), Some(Promise::OwnerGetsIn));
 }

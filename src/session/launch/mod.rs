@@ -338,13 +338,13 @@ impl Launch {
                 let why = "another proxy is starting a server and does not come to an end".to_owned();
                 self.exit(EXIT_LOST, None, why);
             }
-            Lock::Free => self.exit_not_running(view.evidence),
+            Lock::Free => self.exit_not_running(view),
         }
     }
 
     fn on_judge(&mut self, now: Time, view: View, until: Time) {
         match view.lock {
-            Lock::Free => self.exit_not_running(view.evidence),
+            Lock::Free => self.exit_not_running(view),
             Lock::Held(_) if now < until => {
                 let look = Look::At(now + self.config.look_interval);
                 self.state = State::Judge { until, look };
@@ -373,7 +373,13 @@ impl Launch {
         self.state = State::Attach { attach_until, starter_until };
     }
 
-    fn exit_not_running(&mut self, evidence: Evidence) {
+    fn exit_not_running(&mut self, view: View) {
+        let mut evidence = view.evidence;
+        if !view.starter_busy {
+            // Whoever replaces a server keeps the starter lock until its word is cleaned away: one
+            // that outlived the lock was given up, and explains nothing.
+            evidence.intent = evidence.intent.filter(|intent| intent.reason != GoneReason::Replaced);
+        }
         let expected = match self.mode {
             Mode::Reconnect(expected) => expected.or(self.met),
             Mode::Start(_) => self.met,
