@@ -38,7 +38,7 @@ pub async fn ended(pid: Pid, waiting: Waiting) -> io::Result<()> {
         Waiting::Pidfd => {
             match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
                 // A descriptor of a process is readable once that has ended.
-                Ok(pidfd) => smol::Async::new_nonblocking(pidfd)?.readable().await,
+                Ok(pidfd) => super::polled::Polled::as_it_is(pidfd)?.readable().await,
                 // Kernels before 5.3, and some sandboxes.
                 Err(_) => ended_on_thread(pid).await,
             }

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::Errno;
-use smol::Async;
 
 use super::fd::{WriteQueue, poll_read, read_now};
+use super::polled::Polled;
 use crate::proto::limits::PIPE_BYTES;
 
 /// Bytes that a terminal takes at once without blocking once it says that it is writable.
@@ -25,9 +25,9 @@ const TERMINAL_BYTES: usize = 1024;
 #[derive(Debug)]
 enum Stream {
     /// A pipe or a socket; its flags before we changed them.
-    Polled(Async<OwnedFd>, OFlags),
+    Polled(Polled, OFlags),
     /// A terminal, never put into non-blocking mode.
-    Asked(Async<OwnedFd>),
+    Asked(Polled),
     /// Whatever cannot be polled.
     Blocking(Arc<OwnedFd>),
 }
@@ -39,10 +39,10 @@ impl Stream {
             FileType::Fifo | FileType::Socket => {
                 let flags = fcntl_getfl(&fd)?;
                 widen(&fd);
-                Ok(Stream::Polled(Async::new(fd)?, flags))
+                Ok(Stream::Polled(Polled::new(fd)?, flags))
             }
             FileType::CharacterDevice if rustix::termios::isatty(&fd) => {
-                Ok(Stream::Asked(Async::new_nonblocking(fd)?))
+                Ok(Stream::Asked(Polled::as_it_is(fd)?))
             }
             _ => Ok(Stream::Blocking(Arc::new(fd))),
         }
