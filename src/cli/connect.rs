@@ -16,7 +16,7 @@ use super::report::Reporter;
 use super::voice::{say, start_log};
 use crate::client::{Client, Closed, Received, Rejected, Status};
 use crate::io::reactor;
-use crate::io::stdio::{Sink, Source};
+use crate::io::stdio::{Modes, Sink, Source};
 use crate::proto::limits::WRITE_BYTES_MAX;
 use crate::proto::verdict::EXIT_NOT_RUNNING;
 use crate::proto::{Channel, ProgramExit};
@@ -69,10 +69,13 @@ fn exit(args: &ConnectArgs, ending: Ending) -> ExitCode {
 
 async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     let wishes = Wishes::catch()?;
+    // Given back last, when nobody reads or writes any more.
+    let mut modes = Modes::remember();
     let input = Source::new(rustix::stdio::stdin().try_clone_to_owned()?)?;
     let output = Outputs::new(
         rustix::stdio::stdout().try_clone_to_owned()?,
         rustix::stdio::stderr().try_clone_to_owned()?,
+        &mut modes,
     )?;
     let (client, driver) = Client::connect(args.target(), args.config());
     let executor = LocalExecutor::new();
@@ -112,7 +115,7 @@ async fn pump_input(client: Client, mut input: Source) {
 }
 
 /// Moves the hosted program's outputs to ours until the session is over and all is written.
-async fn pump_output(client: &Client, mut outputs: Outputs) -> Ending {
+async fn pump_output(client: &Client, mut outputs: Outputs<'_>) -> Ending {
     while let Some(first) = client.receive().await {
         let mut next = Some(first);
         let mut queued = 0;
@@ -141,14 +144,15 @@ async fn pump_output(client: &Client, mut outputs: Outputs) -> Ending {
 }
 
 /// Standard output and error.
-struct Outputs {
+struct Outputs<'modes> {
     output: Sink,
     errors: Sink,
+    modes: &'modes mut Modes,
 }
 
-impl Outputs {
-    fn new(output: OwnedFd, errors: OwnedFd) -> io::Result<Self> {
-        Ok(Outputs { output: Sink::new(output)?, errors: Sink::new(errors)? })
+impl<'modes> Outputs<'modes> {
+    fn new(output: OwnedFd, errors: OwnedFd, modes: &'modes mut Modes) -> io::Result<Self> {
+        Ok(Outputs { output: Sink::new(output)?, errors: Sink::new(errors)?, modes })
     }
 
     fn of(&mut self, channel: Channel) -> &mut Sink {
@@ -169,6 +173,7 @@ impl Outputs {
             return;
         }
         if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
+            self.modes.give_back_stdout();
             let _ = rustix::stdio::dup2_stdout(&null);
             if let Ok(sink) = Sink::new(null.into()) {
                 self.output = sink;

@@ -40,7 +40,7 @@ pub struct ConnectArgs {
     #[arg(long, requires = "id")]
     replace: bool,
     /// An argument for ssh, such as -p2222; may be repeated.
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true, requires = "host")]
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true, conflicts_with_all = ["local", "via"])]
     ssh_arg: Vec<OsString>,
     /// The server program on the other side [default: reattach-server, found by the shell there].
     #[arg(long, value_name = "PATH")]

@@ -49,21 +49,13 @@ impl Driver {
             *was_told = true;
             shared.port.lock().machine.handle_input(now, Input::Transport(attempt, news));
         };
-        let more = transport.link.poll_news(cx, |news| {
-            tell(match news {
-                LinkNews::Heard => News::Heard,
-                LinkNews::Preamble => News::Preamble,
-                LinkNews::Frame(frame) => News::Frame(frame),
-                LinkNews::Garbled(what) => News::Garbled(what),
-                LinkNews::Ended => News::Ended,
-            });
-        });
-        if more {
+        if transport.link.poll_news(cx, |news| tell(told(news))) {
             return true;
         }
-        // The process's end counts after everything that it wrote.
         match transport.poll_process(cx) {
             Some(News::Exited(mut exit)) => {
+                // It counts after everything that the process wrote.
+                transport.link.poll_last_news(cx, |news| tell(told(news)));
                 if exit.last_words.is_empty() {
                     exit.last_words = transport.link.noise();
                 }
@@ -150,6 +142,17 @@ impl Driver {
             let mut inner = shared.port.lock();
             inner.machine.poll_transmit().map(|(_, frame)| frame)
         })
+    }
+}
+
+/// What a link says, in the machine's words.
+fn told(news: LinkNews) -> News {
+    match news {
+        LinkNews::Heard => News::Heard,
+        LinkNews::Preamble => News::Preamble,
+        LinkNews::Frame(frame) => News::Frame(frame),
+        LinkNews::Garbled(what) => News::Garbled(what),
+        LinkNews::Ended => News::Ended,
     }
 }
 

@@ -25,13 +25,14 @@ pub struct Attached {
     pub instance: Option<InstanceId>,
 }
 
-/// Connects to both sockets of the server that lives in this place.
+/// Connects to both sockets of the server that lives in this place; it must be `expected`, if that
+/// is known.
 ///
 /// # Errors
 ///
 /// One sentence; it may work a moment later.
-pub async fn attach(place: &Place) -> Result<Attached, String> {
-    let record = place.find().ok().flatten().and_then(|directory| Record::read(place, &directory));
+pub async fn attach(place: &Place, expected: Option<InstanceId>) -> Result<Attached, String> {
+    let record = read_record(place);
     let instance = record.as_ref().map(|record| record.instance);
     // Where the server says that they are, or where they would be if it has not said so yet.
     let Sockets { stdin, stdout } =
@@ -39,7 +40,16 @@ pub async fn attach(place: &Place) -> Result<Attached, String> {
     let token: [u8; TOKEN_BYTES] = random::bytes();
     let to_server = connect(&stdin, &token).await.map_err(|error| failure(&stdin, &error))?;
     let from_server = connect(&stdout, &token).await.map_err(|error| failure(&stdout, &error))?;
+    // A record goes before its server's successor starts: one that is still there was meant.
+    let instance_now = read_record(place).map(|record| record.instance);
+    if instance_now != instance || expected.is_some() && instance != expected {
+        return Err("another server has taken the place of the one that was meant".to_owned());
+    }
     Ok(Attached { to_server, from_server, instance })
+}
+
+fn read_record(place: &Place) -> Option<Record> {
+    place.find().ok().flatten().and_then(|directory| Record::read(place, &directory))
 }
 
 async fn connect(path: &PathBuf, token: &[u8]) -> io::Result<UnixStream> {

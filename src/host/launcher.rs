@@ -51,7 +51,7 @@ impl Launcher {
 /// What an effect that takes time has come to.
 enum Done {
     Starter(Result<(StarterLock, Directory), LockError>),
-    Line(Result<(), String>),
+    Line(Result<InstanceId, String>),
     Attached(Result<Attached, String>),
 }
 
@@ -64,7 +64,7 @@ struct Driver {
     starter: Option<(StarterLock, Directory)>,
     spawned: Option<Spawned>,
     attached: Option<Attached>,
-    /// The server that we were attached to, once we were.
+    /// The server that we started or are attached to; no other is ours.
     served_by: Option<InstanceId>,
     /// The one thing that is waited for.
     work: Option<Work>,
@@ -152,8 +152,8 @@ impl Driver {
                 None
             }
             Effect::Attach => {
-                let place = self.launcher.place.clone();
-                self.work = Some(Box::pin(async move { Done::Attached(attach(&place).await) }));
+                let (place, meant) = (self.launcher.place.clone(), self.served_by);
+                self.work = Some(Box::pin(async move { Done::Attached(attach(&place, meant).await) }));
                 None
             }
             Effect::Relay => Some(self.relay()),
@@ -169,7 +169,8 @@ impl Driver {
                 Input::StarterTaken
             }
             Done::Starter(Err(error)) => Input::Failed(error.to_string()),
-            Done::Line(Ok(())) => {
+            Done::Line(Ok(instance)) => {
+                self.served_by = Some(instance);
                 if let Some(spawned) = self.spawned.take() {
                     spawned.release();
                 }
@@ -177,6 +178,7 @@ impl Driver {
             }
             Done::Line(Err(reason)) => self.on_not_ready(reason),
             Done::Attached(Ok(attached)) => {
+                self.served_by = attached.instance;
                 self.attached = Some(attached);
                 Input::Attached
             }
@@ -255,7 +257,6 @@ impl Driver {
         let Some(attached) = self.attached.take() else {
             unreachable!("own bug: a relay without an attachment");
         };
-        self.served_by = attached.instance;
         match relay(rustix::stdio::stdin(), rustix::stdio::stdout(), &attached) {
             Ok(side) => Input::Ended(side),
             Err(error) => Input::Failed(format!("the relay cannot go on: {error}")),

@@ -22,7 +22,7 @@ use super::lock::{LockError, ServerLock, StarterLock};
 use super::log as log_file;
 use super::paths::Place;
 use super::record::{Ending, Record, clean};
-use super::spawn::READY;
+use super::spawn::ready_line;
 use super::sweep::sweep;
 use crate::io::{random, reactor};
 use crate::proto::limits::STARTER_WAIT;
@@ -120,7 +120,7 @@ impl Life {
             Stillborn::Other(why)
         })?;
         log::info!("instance {instance} serves in {}", self.place.directory().display());
-        tell(READY);
+        tell(&ready_line(instance));
         if self.starter == Starter::Proxy {
             // The pipe must not stay open: whoever waits for its end would wait for ours.
             let _ = rustix::stdio::dup2_stdout(rustix::stdio::stderr());
@@ -186,7 +186,8 @@ impl Life {
         make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
     ) -> Result<(A, InstanceId, Signals), String> {
         // Before the application, which would be left behind by a signal that nobody handles.
-        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
+        // All that a starter may have ignored: what is caught here is not ignored by the program.
+        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup, Signal::Quit])
             .map_err(|error| format!("signals cannot be handled: {error}"))?;
         let instance = InstanceId(random::id());
         let command = self.command.clone().unwrap_or_default();

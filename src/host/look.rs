@@ -27,8 +27,8 @@ pub fn look(place: &Place, is_starter: bool) -> Result<View, LockError> {
     Ok(View { starter_busy, lock, evidence: evidence(place, &directory) })
 }
 
-/// As [`look`], by a proxy that was attached to this instance: what it asks is whether that one
-/// lives, and not whether any does.
+/// As [`look`], by a proxy that started this instance or was attached to it: what it asks is
+/// whether that one lives, and not whether any does.
 ///
 /// # Errors
 ///

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::attach::Attached;
 use super::flow::{Flow, Moved, NonBlocking};
 use crate::io::clock::Clock;
-use crate::proto::limits::{PIPE_BYTES, RELAY_GRACE};
+use crate::proto::limits::{FAREWELL_TIMEOUT, PIPE_BYTES, RELAY_GRACE};
 use crate::session::Time;
 use crate::session::launch::Side;
 
@@ -87,14 +87,24 @@ impl Relay<'_> {
         Ok(self.step_down(down_source, down_sink))
     }
 
-    /// Towards the client; says which side has ended.
+    /// Towards the client; says which side has ended once nothing is left to do.
     fn step_down(&mut self, source: PollFlags, sink: PollFlags) -> Option<Side> {
-        let side = match self.down.advance(source, sink) {
-            Moved::Some => return None,
-            Moved::SourceEnded => Side::Server,
-            Moved::SinkEnded => Side::Client,
-        };
-        Some(self.ending.map_or(side, |(first, _)| first))
+        match self.down.advance(source, sink) {
+            Moved::Some if self.down.is_open || self.up.is_open => return None,
+            Moved::Some => {}
+            Moved::SourceEnded => {
+                return Some(self.ending.map_or(Side::Server, |(first, _)| first));
+            }
+            Moved::SinkEnded => {
+                self.down.is_open = false;
+                if self.up.is_open {
+                    // Who closes both ends may have said goodbye first, and that is still to come.
+                    self.ending = Some((Side::Client, self.clock.now() + FAREWELL_TIMEOUT));
+                    return None;
+                }
+            }
+        }
+        Some(self.ending.map_or(Side::Client, |(first, _)| first))
     }
 
     /// Towards the server.
@@ -202,6 +212,25 @@ mod tests {
         drop(output);
         assert_eq!(relay.join().unwrap(), (Side::Client, true));
         drop((input, from_client, to_client));
+    }
+
+    #[test]
+    fn what_a_client_says_before_it_closes_both_ends_reaches_the_server() {
+        for _ in 0..200 {
+            let Rig { input, output, mut from_client, to_client, relay } = rig();
+            let mut server = to_client.unwrap();
+            // A flood, so that the closed output is found by a write at any moment.
+            let flood = std::thread::spawn(move || while server.write_all(&[7; 65536]).is_ok() {});
+            let (mut input, mut output) = (input.unwrap(), output.unwrap());
+            output.read_exact(&mut [0; 65536]).unwrap();
+            input.write_all(b"goodbye").unwrap();
+            drop((input, output));
+            let mut heard = String::new();
+            from_client.read_to_string(&mut heard).unwrap();
+            assert_eq!(heard, "goodbye");
+            assert_eq!(relay.join().unwrap(), (Side::Client, true));
+            flood.join().unwrap();
+        }
     }
 
     #[test]

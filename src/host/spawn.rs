@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! stdin    the starter lock: the server lets go of it once it holds its own
-//! stdout   the pipe on which it says one line: `ready`, or the reason
+//! stdout   the pipe on which it says one line: `ready` and its instance, or the reason
 //! stderr   the log
 //! ```
 //!
@@ -21,10 +21,16 @@ use smol::Async;
 use super::lock::StarterLock;
 use super::paths::Place;
 use super::{descriptors, log};
+use crate::proto::InstanceId;
 use crate::proto::limits::READY_LINE_BYTES_MAX;
 
-/// What a server says when it is ready.
-pub const READY: &str = "ready";
+/// What a server says when it is ready, before its instance.
+const READY: &str = "ready ";
+
+/// The line of a server that is ready.
+pub fn ready_line(instance: InstanceId) -> String {
+    format!("{READY}{instance}")
+}
 
 /// A child that is to become a server.
 #[derive(Debug)]
@@ -81,13 +87,12 @@ impl Spawned {
     }
 }
 
-/// Waits for the child's line: `Ok` if it is ready, else the reason, which is empty if it ended
-/// without one.
+/// Waits for the child's line.
 ///
 /// # Errors
 ///
-/// The reason.
-pub async fn wait_ready(line: OwnedFd) -> Result<(), String> {
+/// The reason why it is not ready; empty if it ended without one.
+pub async fn wait_ready(line: OwnedFd) -> Result<InstanceId, String> {
     let pipe = Async::new(line).map_err(|error| error.to_string())?;
     let mut said = BytesMut::new();
     while !said.contains(&b'\n') && said.len() < READY_LINE_BYTES_MAX {
@@ -97,17 +102,15 @@ pub async fn wait_ready(line: OwnedFd) -> Result<(), String> {
         }
     }
     let said = String::from_utf8_lossy(&said);
-    match said.lines().next().unwrap_or_default().trim() {
-        READY => Ok(()),
-        reason => Err(reason.to_owned()),
-    }
+    let line = said.lines().next().unwrap_or_default().trim();
+    line.strip_prefix(READY).and_then(|instance| instance.parse().ok()).ok_or_else(|| line.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn after(said: &[u8]) -> Result<(), String> {
+    fn after(said: &[u8]) -> Result<InstanceId, String> {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         rustix::io::write(&writer, said).unwrap();
         drop(writer);
@@ -116,9 +119,11 @@ mod tests {
 
     #[test]
     fn one_line_tells() {
-        assert_eq!(after(b"ready\n"), Ok(()));
+        let ready = ready_line(InstanceId(7));
+        assert_eq!(after(format!("{ready}\n").as_bytes()), Ok(InstanceId(7)));
         assert_eq!(after(b"no such command\nmore\n"), Err("no such command".to_owned()));
         assert_eq!(after(b"cut in the mid"), Err("cut in the mid".to_owned()));
+        assert_eq!(after(&ready.as_bytes()[..20]), Err(ready[..20].to_owned()));
         assert_eq!(after(b""), Err(String::new()));
         assert!(after(&[b'x'; READY_LINE_BYTES_MAX]).is_err());
     }
@@ -126,8 +131,8 @@ mod tests {
     #[test]
     fn ready_is_told_though_others_hold_the_pipe() {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
-        rustix::io::write(&writer, b"ready\n").unwrap();
-        assert_eq!(smol::block_on(wait_ready(reader)), Ok(()));
+        rustix::io::write(&writer, format!("{}\n", ready_line(InstanceId(7))).as_bytes()).unwrap();
+        assert_eq!(smol::block_on(wait_ready(reader)), Ok(InstanceId(7)));
         drop(writer);
     }
 }

@@ -40,6 +40,12 @@ impl FrameReader {
         FrameReader { fd, drained: false, decoder: Decoder::new(), scanner: None }
     }
 
+    /// Makes the next [`FrameReader::poll_fill`] ask the descriptor itself, whether or not news of
+    /// it has come.
+    pub fn ask_again(&mut self) {
+        self.drained = false;
+    }
+
     /// Reads once; zero bytes mean the end.
     ///
     /// # Errors

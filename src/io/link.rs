@@ -61,6 +61,15 @@ impl Link {
         true
     }
 
+    /// Tells everything that has come, to the last byte: for an other side that is known to have
+    /// ended, whose end may have been noticed before what it wrote last.
+    pub fn poll_last_news(&mut self, cx: &mut Context<'_>, mut tell: impl FnMut(LinkNews)) {
+        self.reader.ask_again();
+        while self.poll_news(cx, &mut tell) {
+            self.reader.ask_again();
+        }
+    }
+
     fn tell_incoming(&mut self, tell: &mut impl FnMut(LinkNews)) {
         loop {
             match self.reader.next_incoming() {

@@ -202,15 +202,15 @@ impl Wait {
         self.waker.take()
     }
 
-    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+    /// Gives back the waker that it had before, too: what its drop sets off may come back here.
+    fn poll(&mut self, cx: &Context<'_>) -> (Poll<()>, Option<Waker>) {
         if std::mem::take(&mut self.is_ready) {
-            return Poll::Ready(());
+            return (Poll::Ready(()), None);
         }
         match &self.waker {
-            Some(waker) if waker.will_wake(cx.waker()) => {}
-            _ => self.waker = Some(cx.waker().clone()),
+            Some(waker) if waker.will_wake(cx.waker()) => (Poll::Pending, None),
+            _ => (Poll::Pending, self.waker.replace(cx.waker().clone())),
         }
-        Poll::Pending
     }
 }
 
@@ -253,7 +253,8 @@ pub fn forget(key: u64) {
 /// Whether a watched descriptor has become ready since it was last asked; if not, the context is
 /// woken when it has. `None` if it is not watched on this thread.
 pub fn poll_ready(key: u64, way: Way, cx: &Context<'_>) -> Option<Poll<()>> {
-    with(|_, inner| inner.watched.get_mut(&key).map(|watched| watched.wait(way).poll(cx))).flatten()
+    let polled = with(|_, inner| Some(inner.watched.get_mut(&key)?.wait(way).poll(cx)));
+    polled.flatten().map(|(poll, _before)| poll)
 }
 
 /// The time of this thread's reactor; `None` if it has none of ours.
@@ -318,7 +319,6 @@ mod tests {
             let short = Sleep::after(Duration::from_millis(1));
             futures::pin_mut!(long, short);
             futures::future::select(&mut long, &mut short).await;
-            let _ = short;
         })
         .unwrap();
         assert!(now().is_none(), "the thread has no reactor any more");

@@ -163,13 +163,6 @@ impl Inbox {
         self.ack_due = self.consumed() > 0;
     }
 
-    /// Another session takes over: what its predecessor sent and the application has not taken
-    /// does not count against the newcomer, who never hears of it being consumed.
-    pub fn disown(&mut self) {
-        self.unconsumed.iter_mut().for_each(|bytes| *bytes = 0);
-        self.unconsumed_bytes = 0;
-    }
-
     /// Joins a running stream: the next number is the one after `received`.
     pub fn start_after(&mut self, received: Seq) {
         assert!(self.received == 0, "only a newcomer may join in the middle");

@@ -151,6 +151,14 @@ impl Client {
         self.heard.lock().events.clone()
     }
 
+    /// Waits until so many lines of standard error contain `part`.
+    pub(crate) fn until_said(&self, times: usize, part: &str) {
+        self.heard.wait_for(part, |all| {
+            let count = all.said.iter().filter(|line| line.contains(part)).count();
+            (count >= times).then_some(())
+        });
+    }
+
     /// Waits until that many bytes of output have come, and gives what `take` makes of all of them.
     pub(crate) fn heard<R>(&self, bytes: usize, take: impl FnOnce(&[u8]) -> R) -> R {
         let mut take = Some(take);
@@ -174,6 +182,11 @@ impl Client {
     /// Bytes of output so far.
     pub(crate) fn heard_bytes(&self) -> usize {
         self.heard.lock().output.len()
+    }
+
+    /// Whether both its outputs have ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.heard.lock().ended == 2
     }
 
     /// Waits for its end.

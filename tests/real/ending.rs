@@ -6,6 +6,7 @@ use reattach::proto::GoneReason;
 use rustix::process::Signal;
 
 use crate::client::{COUNTER, Client, RESTLESS};
+use crate::dice::Dice;
 use crate::link::{Link, died_by};
 use crate::place::{Place, lives, wait, wait_until};
 use crate::processes::children;
@@ -56,6 +57,31 @@ fn an_end_that_came_during_an_outage_is_told_afterwards() {
     link.up();
     let end = client.wait();
     assert_eq!((end.code(), end.text()), (Some(7), "done\n".to_owned()));
+    place.is_left_clean();
+}
+
+#[test]
+fn an_end_that_races_with_a_cut_is_told_all_the_same() {
+    let mut dice = Dice::roll();
+    for _ in 0..20 {
+        let place = Place::new();
+        let link = Link::new();
+        let mut client = link.client(&place, &RESTLESS, &["sh", "-c", "read line; echo done; exit 7"]);
+        client.until("Connected");
+        client.say("go\n");
+        wait(dice.delay(Duration::from_millis(12)));
+        link.cut_if_there();
+        let end = client.wait();
+        assert_eq!((end.code(), end.text()), (Some(7), "done\n".to_owned()), "{:?}", end.events);
+    }
+}
+
+#[test]
+fn what_a_program_leaves_behind_keeps_nobody_waiting_and_goes_with_it() {
+    let place = Place::new();
+    let end =
+        Client::start(place.connect(&["--local", "--", "sh", "-c", "sleep 600 & echo done; exit 4"])).wait();
+    assert_eq!((end.code(), end.text()), (Some(4), "done\n".to_owned()));
     place.is_left_clean();
 }
 
@@ -191,10 +217,12 @@ fn a_killed_client_leaves_its_session_and_no_proxy() {
 
 #[test]
 fn a_reader_that_goes_away_ends_the_session_as_it_would_locally() {
-    let place = Place::new();
-    let mut command = std::process::Command::new("sh");
-    let connect = format!("{} connect --local -- yes | head -n 1", env!("CARGO_BIN_EXE_reattach"));
-    let output = command.args(["-c", &connect]).env("HOME", place.home()).output().unwrap();
-    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"y\n"[..], &b""[..]));
-    place.is_left_clean();
+    for _ in 0..20 {
+        let place = Place::new();
+        let connect = format!("{} connect --local -- yes | head -n 1", env!("CARGO_BIN_EXE_reattach"));
+        let mut command = std::process::Command::new("sh");
+        let output = command.args(["-c", &connect]).env("HOME", place.home()).output().unwrap();
+        assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"y\n"[..], &b""[..]));
+        place.is_left_clean();
+    }
 }

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use crate::client::Client;
 use crate::place::{Place, signal, wait_until};
+use crate::processes::signal_if_there;
 
 /// What every script begins with: `$here` is the link's directory.
 const BEGIN: &str = r#"here=$1; shift
@@ -81,6 +82,13 @@ impl Link {
         let carriers = self.carriers();
         self.cut.set(carriers.len());
         signal(carriers[carriers.len() - 1], "KILL");
+    }
+
+    /// Kills the current proxy, unless that has ended by itself.
+    pub(crate) fn cut_if_there(&self) {
+        let carriers = self.carriers();
+        self.cut.set(carriers.len());
+        signal_if_there(carriers[carriers.len() - 1], "KILL");
     }
 
     /// Takes the network away.

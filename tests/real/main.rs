@@ -4,19 +4,25 @@
 
 mod client;
 mod dice;
-mod house;
 mod link;
 mod place;
 mod processes;
 mod proxy;
+mod sshd;
 
 mod bounds;
 mod by_hand;
 mod ending;
+mod examples;
 mod gone;
+mod house;
+mod idle;
 mod loss;
 mod noise;
 mod seat;
+mod ssh;
 mod start;
+mod streams;
 mod traffic;
 mod trouble;
+mod wrong;

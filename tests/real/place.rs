@@ -48,7 +48,8 @@ impl Place {
     /// `reattach-server` with these words, not started yet.
     pub(crate) fn command<W: AsRef<OsStr>>(&self, words: &[W]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reattach-server"));
-        command.args(words).env("HOME", &self.home).stdin(Stdio::null());
+        // A path without folders that this user may not search: their errors would hide the real one.
+        command.args(words).env("HOME", &self.home).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
         command
     }
 

@@ -3,20 +3,21 @@
 //! Read from the kernel where it has files for that, and asked of `ps` elsewhere.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::place::{Place, wait_until};
 
 impl Place {
-    /// Every process that was started with this home, but none that only mentions it.
+    /// Every process that was started with this home, or one below it.
     pub(crate) fn processes(&self) -> Vec<u32> {
         if !cfg!(target_os = "linux") {
             return self.servers();
         }
-        let home = format!("HOME={}", self.home().display());
+        let home = format!("HOME={}", self.home().display()).into_bytes();
         let ours = |pid: &u32| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| variable == home.as_bytes())
+            environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(&home))
         };
         let names =
             fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -73,4 +74,31 @@ pub(crate) fn next_child(pid: u32, known: Option<u32>) -> u32 {
 pub(crate) fn resident_bytes(pid: u32) -> u64 {
     let output = Command::new("ps").args(["-o", "rss=", "-p", &pid.to_string()]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().parse::<u64>().unwrap() << 10
+}
+
+/// The name of a process's program; empty if there is none.
+pub(crate) fn command_name(pid: u32) -> String {
+    let output = Command::new("ps").args(["-o", "comm=", "-p", &pid.to_string()]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Open descriptors of a process; none where the kernel does not tell.
+pub(crate) fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// Processor time that a process has used; none where the kernel does not tell.
+pub(crate) fn processor_time(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // After the name, which may contain anything: state, ten others, user and system ticks.
+    let numbers: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u64 = numbers.iter().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    // A hundredth of a second each, as Linux promises its programs whatever its own clock does.
+    Duration::from_millis(ticks * 10)
+}
+
+/// Sends a signal to a process that may have ended meanwhile.
+pub(crate) fn signal_if_there(pid: u32, name: &str) {
+    let words = [&format!("-{name}"), &pid.to_string()];
+    let _ = Command::new("kill").args(words).stderr(Stdio::null()).status();
 }

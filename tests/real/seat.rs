@@ -98,6 +98,34 @@ fn what_the_old_client_never_heard_is_heard_by_the_new_one() {
 }
 
 #[test]
+fn of_many_who_take_over_at_once_one_stays_and_the_others_are_told() {
+    let place = Place::new();
+    let mut clients = vec![first(&place)];
+    let server = place.server_pid("w");
+    for _ in 0..5 {
+        clients.extend((0..3).map(|_| Client::local(&place, &["--id", "w", "--takeover"], &[])));
+        let mut alive = Vec::new();
+        wait_until("one is left", || {
+            alive.clear();
+            alive
+                .extend(clients.iter().enumerate().filter(|(_, client)| !client.has_ended()).map(|(n, _)| n));
+            alive.len() == 1
+        });
+        let winner = clients.swap_remove(alive[0]);
+        for loser in clients.drain(..) {
+            let end = loser.wait();
+            assert_eq!(end.code(), Some(EXIT_NOT_CONNECTED));
+            let message = end.events.last().unwrap().message.clone().unwrap();
+            assert_eq!(message, "another client has taken this session over");
+        }
+        clients.push(winner);
+    }
+    clients[0].say("last\n");
+    clients[0].hears_last("2 last\n");
+    assert_eq!(place.server_pid("w"), server);
+}
+
+#[test]
 fn a_replaced_server_is_told_as_replaced() {
     let place = Place::new();
     let old = first(&place);

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use reattach::proto::GoneReason;
@@ -39,7 +39,11 @@ fn two_fresh_proxies_at_the_same_moment_leave_one_server() {
         assert_eq!((ended.len(), left.len()), (1, 1), "round {round}");
         assert!(left[0].is_attached(), "round {round}");
         let verdict = ended.pop().unwrap().wait();
-        assert_eq!((verdict.code, verdict.reason), (EXIT_NOT_RUNNING, Some(GoneReason::Replaced)), "{round}");
+        assert_eq!(
+            (verdict.code, verdict.reason),
+            (EXIT_NOT_RUNNING, Some(GoneReason::Replaced)),
+            "{round}: {verdict:?}"
+        );
         let server = place.server_pid("w").unwrap();
         wait_until("the replaced server is gone", || place.servers() == [server]);
         left.pop().unwrap().kill();
@@ -158,6 +162,31 @@ fn a_start_that_is_under_way_is_waited_for() {
     reconnect.kill();
     drop(start);
     assert!(fresh.is_attached());
+}
+
+#[test]
+fn a_start_that_is_cut_anywhere_is_found_or_never_was() {
+    let place = Place::new();
+    let (mut found, mut never) = (0, 0);
+    for round in 0..40 {
+        let identifier = format!("w{round}");
+        let mut starter = place.command(&["proxy", "--identifier", &identifier, "--", "cat"]);
+        let mut starter = starter.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait(Duration::from_micros(400 * round));
+        starter.kill().unwrap();
+        starter.wait().unwrap();
+        let mut reconnect = place.proxy(&["--identifier", &identifier, "--reconnect"]);
+        if reconnect.is_attached() {
+            found += 1;
+            assert!(place.run(&["stop", &identifier]).status.success());
+        } else {
+            never += 1;
+            assert_eq!(reconnect.wait().code, EXIT_NOT_RUNNING);
+        }
+        // Whatever was said stays true.
+        assert!(place.servers().is_empty(), "round {round}");
+    }
+    assert!(found > 0 && never > 0, "found {found}, never {never}: the cuts are too early or too late");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::client::{COUNTER, Client, RESTLESS};
 use crate::dice::Dice;
 use crate::link::Link;
 use crate::place::{Place, signal, wait};
-use crate::processes::next_child;
+use crate::processes::{children, descriptors, next_child};
 
 const KILLS: usize = 50;
 
@@ -48,6 +48,11 @@ fn lines_arrive_once_and_in_order_though_the_proxy_is_killed_fifty_times() {
             signal(proxy, "KILL");
             last = Some(proxy);
             assert_eq!(place.server_pid(&identifier), Some(server));
+        }
+        // Nothing piles up from one link to the next.
+        for (pid, children_max) in [(client.pid(), 2), (server, 1)] {
+            assert!(children(pid).len() <= children_max, "{:?}", children(pid));
+            assert!(descriptors(pid) < 40, "{}", descriptors(pid));
         }
         killed_enough.store(true, Ordering::Relaxed);
         writer.join().unwrap()

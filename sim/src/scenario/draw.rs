@@ -23,6 +23,9 @@ pub fn draw(seed: u64) -> Scenario {
     let mut entries = Vec::new();
     let clients = draw_users(&mut dice, duration, &mut entries);
     draw_faults(&mut dice, mode, duration, clients, &mut entries);
+    if dice.one_in(3) {
+        draw_outage(&mut dice, duration, clients, &mut entries);
+    }
     entries.sort_by_key(|entry| entry.at);
     Scenario { seed, mode, duration, setting, entries }
 }
@@ -79,7 +82,7 @@ fn draw_users(dice: &mut Dice, duration: Duration, entries: &mut Vec<Entry>) -> 
 
 fn draw_work(dice: &mut Dice) -> Act {
     Act::Send {
-        count: u32::try_from(dice.log_between(1, 60)).expect("in range"),
+        count: u32::try_from(dice.log_between(1, 400)).expect("in range"),
         every: dice.log_duration(Duration::from_micros(100), Duration::from_secs(1)),
         bytes: u32::try_from(dice.log_between(1, 600)).expect("in range"),
     }
@@ -94,6 +97,31 @@ fn draw_wish(dice: &mut Dice) -> Act {
         6..12 => Act::Restart,
         _ => Act::NetworkUp,
     }
+}
+
+/// A link that ends, and something that keeps the next ones from working for a while: what uses up
+/// a budget of attempts.
+fn draw_outage(dice: &mut Dice, duration: Duration, clients: u8, entries: &mut Vec<Entry>) {
+    let at = dice.within(duration);
+    let target = Some(u8::try_from(dice.below(clients.into())).expect("few"));
+    let mut fault = |kind: FaultKind, at, duration| {
+        let number = kind.numbers().first().copied().unwrap_or_default();
+        let target = target.filter(|_| kind.is_targeted());
+        entries.push(Entry { at, what: What::Fault(Fault { kind, target, number, duration }) });
+    };
+    let end =
+        dice.pick(&[FaultKind::LinkCut, FaultKind::HalfOpen, FaultKind::Blackhole, FaultKind::ProxyKill]);
+    let obstacle = dice.pick(&[
+        FaultKind::SshFail,
+        FaultKind::SshFail,
+        FaultKind::Partition,
+        FaultKind::LossUp,
+        FaultKind::LossDown,
+        FaultKind::ServerHang,
+    ]);
+    let length = dice.log_duration(Duration::from_secs(5), duration.max(Duration::from_secs(10)));
+    fault(end, at, Duration::ZERO);
+    fault(obstacle, at, length);
 }
 
 fn draw_faults(dice: &mut Dice, mode: Mode, duration: Duration, clients: u8, entries: &mut Vec<Entry>) {
@@ -112,6 +140,8 @@ fn draw_faults(dice: &mut Dice, mode: Mode, duration: Duration, clients: u8, ent
     }
     let count = dice.log_between(1, 24);
     let mut last = Duration::ZERO;
+    // Some runs have only long faults: those outlast a budget of attempts.
+    let shortest = Duration::from_millis(dice.pick(&[1, 1, 1, 5000]));
     for _ in 0..count {
         let kind = dice.pick(&kinds);
         // Trouble seldom comes alone: every other fault is close behind the one before.
@@ -129,11 +159,7 @@ fn draw_faults(dice: &mut Dice, mode: Mode, duration: Duration, clients: u8, ent
             kind,
             target: kind.is_targeted().then(|| u8::try_from(dice.below(clients.into())).expect("few")),
             number: if kind.numbers().is_empty() { 0 } else { dice.pick(kind.numbers()) },
-            duration: if kind.is_lasting() {
-                dice.log_duration(Duration::from_millis(1), longest)
-            } else {
-                Duration::ZERO
-            },
+            duration: if kind.is_lasting() { dice.log_duration(shortest, longest) } else { Duration::ZERO },
         };
         entries.push(Entry { at, what: What::Fault(fault) });
     }

@@ -296,8 +296,14 @@ impl<K: Kit> World<'_, K> {
 
     /// The user's wishes that count as a wake-up.
     pub(super) fn wake_client(&mut self, client: ClientId, input: Input) {
+        let suspended = self.is_suspended(client);
         self.clients[client as usize].woken(&mut self.goals);
         self.client_input(client, input);
+        let process = &mut self.clients[client as usize];
+        if suspended && matches!(process.status, Status::Reconnecting(_)) {
+            // It noticed its suspension first, and opened what this wish makes not count.
+            process.tries = 0;
+        }
         self.client_settle(client);
     }
 

@@ -69,6 +69,11 @@ impl Editor {
     pub(super) fn give_up(&mut self) {
         self.ended = true;
         self.open.clear();
+        self.stop_asking();
+    }
+
+    /// The user has no more questions.
+    pub(super) fn stop_asking(&mut self) {
         self.to_send = 0;
         self.due = 0;
     }

@@ -27,6 +27,8 @@ impl<K: Kit> World<'_, K> {
             };
         for client in 0..self.clients.len() as ClientId {
             self.weather.client_mut(client).next_proxy_dies = None;
+            // What is on its way is to be answered; what was not yet asked, nobody waits for.
+            self.clients[client as usize].editor.stop_asking();
             self.wake_client(client, Input::NetworkUp);
         }
         self.after(LOOK, EventKind::Settle, 0);

@@ -1,5 +1,7 @@
 //! What is true, and what was said: the promises, held against the world.
 
+use std::time::Duration;
+
 use reattach::proto::{GoneReason, Hello, SessionId};
 use reattach::session::client::{Cause, Closed, Refused, Status};
 use reattach::session::{Time, server};
@@ -13,6 +15,9 @@ const MESSAGE_SLACK: usize = 4096;
 
 /// Frames that may come over the frame bound: the ends of channels and of the program.
 const FRAME_SLACK: u64 = 3;
+
+/// Time between the word that a server is about to be replaced and the signal.
+const INTENT_GRACE: Duration = Duration::from_secs(5);
 
 /// What the world knows about a server, whatever it says itself.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +36,9 @@ pub(super) struct ServerTruth {
     pub(super) disturbed: bool,
     /// A starter has removed its files since.
     pub(super) cleaned: bool,
+    /// When a starter left word that it is about to replace it.
+    pub(super) intended_at: Option<Time>,
+    pub(super) died_at: Time,
     /// SIGTERM was sent to it.
     pub(super) terminated: bool,
     /// The host went down since it was started.
@@ -138,7 +146,11 @@ impl<K: Kit> World<'_, K> {
         let unexplained = truth.disturbed || (truth.cleaned && !newer);
         match reason {
             _ if truth.end == Some(reason) => true,
-            GoneReason::Replaced => newer,
+            // It died by itself while somebody was about to replace it: either word is true.
+            GoneReason::Replaced => {
+                let replaced = |intended: Time| truth.died_at <= intended + INTENT_GRACE;
+                newer || truth.intended_at.is_some_and(replaced)
+            }
             // A starter that failed has removed the files; nothing is known any more.
             GoneReason::Unknown => unexplained || truth.cleaned,
             GoneReason::Rebooted => truth.rebooted_since && (truth.killed || truth.disturbed),

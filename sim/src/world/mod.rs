@@ -5,7 +5,8 @@
 //! pipe      bytes on their way
 //! client    the editor's process: the client machine and what its driver does
 //! editor    the user and what the user sees
-//! link      ssh: opens, carries, breaks
+//! link      ssh: opens, breaks, ends
+//! flow      and carries
 //! host      numbers, locks, files and sockets
 //! proxy     the proxy's process: the launch machine and what its host does
 //! conn      a proxy's attachment to a server: two sockets, relayed
@@ -23,6 +24,7 @@ mod conn;
 mod editor;
 mod ending;
 mod fault;
+mod flow;
 mod host;
 mod judge;
 mod link;

@@ -47,6 +47,8 @@ pub(super) struct Pipe {
     /// The writer was told to wait.
     pub(super) writer_waits: bool,
     ended: bool,
+    /// Nothing that is written any more gets anywhere.
+    severed: bool,
 }
 
 impl Pipe {
@@ -69,7 +71,7 @@ impl Pipe {
 
     /// Adds bytes; after the end they are lost.
     pub(super) fn push(&mut self, now: Time, wire: &Wire, bytes: &[u8]) {
-        if self.ended || bytes.is_empty() {
+        if self.ended || self.severed || bytes.is_empty() {
             return;
         }
         if self.head == self.bytes.len() {
@@ -134,12 +136,14 @@ impl Pipe {
         self.parts.pop_front();
     }
 
-    /// Loses everything but the first bytes, which are as good as arrived; no mark survives.
+    /// Loses everything but the first bytes, which are as good as arrived, and whatever is
+    /// written later; no mark survives.
     pub(super) fn cut(&mut self, now: Time, keep: usize) {
         let keep = keep.min(self.len());
         self.bytes.truncate(self.head + keep);
         self.parts.clear();
         self.ended = false;
+        self.severed = true;
         self.last_at = now;
         self.free_at = now;
         if keep > 0 {
@@ -175,11 +179,12 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_keeps_a_beginning() {
+    fn a_cut_keeps_a_beginning_and_nothing_that_is_written_later() {
         let mut pipe = Pipe::default();
         pipe.push(Time(0), &WIRE, b"abcdef");
         pipe.mark(Time(0), &WIRE, Mark::Exit);
         pipe.cut(Time(1), 4);
+        pipe.push(Time(1), &WIRE, b"glued");
         assert_eq!(pipe.take_bytes(9), b"abcd");
         assert_eq!(pipe.next_at(), None);
     }

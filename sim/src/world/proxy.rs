@@ -206,6 +206,11 @@ impl<K: Kit> World<'_, K> {
                 self.proxy_input(id, Input::Saw(View { starter_busy, lock, evidence }));
             }
             Step::Intend(instance, reason) => {
+                let now = self.now;
+                let named = self.servers.iter_mut().find(|server| server.instance == instance);
+                if let Some(server) = named {
+                    server.truth.intended_at = Some(now);
+                }
                 if self.host.disk_full == 0 {
                     self.host.files.intent = Some(Mark { instance, reason });
                 }

@@ -384,8 +384,10 @@ impl<K: Kit> World<'_, K> {
 
     /// The process is gone: its sockets close, and in a moment the kernel lets go of its lock.
     fn server_dies(&mut self, id: ServerId) {
+        let now = self.now;
         let process = &mut self.servers[id as usize];
         process.alive = false;
+        process.truth.died_at = now;
         let (told, parent) = (std::mem::replace(&mut process.told, true), process.parent);
         let reason = process.truth.end;
         self.note(|_| (format!("server {id}"), "is dead".to_owned(), format!("{reason:?}")));

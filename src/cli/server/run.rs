@@ -20,7 +20,8 @@ use crate::proto::verdict::{EXIT_ALREADY_RUNNING, EXIT_NOT_STARTED};
 use crate::session::ServerConfig;
 
 /// Either an identifier says where the files are, or the pid file does: the others are beside it
-/// and named after it.
+/// and named after it. Says `ready` and its instance on standard
+/// output once clients can attach.
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// The name under which proxies find this server

@@ -144,8 +144,7 @@ impl Client {
                     Beat::Probe(nonce) => attached.ping = Some(nonce),
                     Beat::Lost => return self.lose(now, Cause::Silence, None),
                 }
-                let missed_now = attached.heartbeat.missed();
-                match missed_now.cmp(&missed) {
+                match attached.heartbeat.missed().cmp(&missed) {
                     Ordering::Greater => self.announce(Cause::ProbeMissed),
                     Ordering::Less => self.announce(Cause::Heard),
                     Ordering::Equal => {}
@@ -326,6 +325,8 @@ impl Client {
             State::Reconnecting(opening) => {
                 opening.woken = true;
                 opening.extend(now, now + self.config.probe_timeout);
+                // It may hang in a network that is gone: the next one starts in that of now.
+                opening.hasten(now + self.config.attach_timeout);
             }
             State::ReconnectFailed { .. } | State::ReconnectExhausted { .. } => {
                 self.failures = 0;

@@ -79,6 +79,17 @@ impl Opening {
         earliest([phase, self.ended_until])
     }
 
+    /// Gives an attempt that has a deadline at most until `soon`.
+    pub(super) fn hasten(&mut self, soon: Time) {
+        match &mut self.phase {
+            Phase::Open { until: Some(until) } | Phase::Greet { until } | Phase::Answer { until } => {
+                *until = (*until).min(soon);
+            }
+            // A password may be typed: that takes as long as it takes.
+            Phase::Open { until: None } => {}
+        }
+    }
+
     /// Gives deadlines that passed during our own sleep a little more time.
     pub(super) fn extend(&mut self, now: Time, later: Time) {
         let phase = match &mut self.phase {

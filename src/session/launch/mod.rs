@@ -124,7 +124,6 @@ impl Launch {
             }
             (State::Meet, Input::Saw(view)) => {
                 self.met = view.evidence.record.map(|record| record.instance);
-                self.effects.push_back(Effect::DropStarter);
                 self.attach(now + self.config.attach_timeout, now);
             }
             (State::Spawn { .. }, Input::NotReady(why)) => {
@@ -134,6 +133,10 @@ impl Launch {
                 self.on_seek(now, view, attach_until, starter_until);
             }
             (State::Attach { .. }, Input::Attached) => {
+                if matches!(self.mode, Mode::Start(_)) {
+                    // Only now can nobody else's server be taken for the one that was spawned.
+                    self.effects.push_back(Effect::DropStarter);
+                }
                 self.state = State::Relay;
                 self.effects.push_back(Effect::Relay);
             }

@@ -310,9 +310,6 @@ impl Server {
             self.effects.push_back(Effect::Close(old.transport, bye));
         }
         self.owner = Some(Owner { session: hello.session, attempt: hello.attempt });
-        if !same {
-            self.inbox.disown();
-        }
         self.inbox.resume();
         let window = if same { self.inbox.window() } else { self.inbox.hand_over() };
         let welcome = Welcome {

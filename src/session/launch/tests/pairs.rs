@@ -63,7 +63,8 @@ fn states() -> Vec<(&'static str, (Launch, Time))> {
     let killing = looks(&after(&impatient, at(5_000), &[Input::Saw(held())]), at(5_020));
     let hopeless = looks(&after(&impatient, at(5_000), &[Input::Saw(held())]), at(10_000));
     let spawning = after(&surveying, at(0), &[Input::Saw(free())]);
-    let attaching = after(&spawning, at(0), &[Input::Ready]);
+    let meeting = after(&spawning, at(0), &[Input::Ready]);
+    let attaching = after(&meeting, at(0), &[Input::Saw(held())]);
     let seeking = after(&started(Mode::Reconnect(Some(SERVER))), at(0), &[]);
     let reattaching = after(&seeking, at(0), &[Input::Saw(held())]);
     let planning = after(&reattaching, at(1), std::slice::from_ref(&refused));
@@ -83,6 +84,7 @@ fn states() -> Vec<(&'static str, (Launch, Time))> {
         ("Stop, killed, looking", (killing, at(5_020))),
         ("Stop, killed, looking for the last time", (hopeless, at(10_000))),
         ("Spawn", (spawning, at(0))),
+        ("Meet", (meeting, at(0))),
         ("Attach, after a spawn", (attaching, at(0))),
         ("Seek", (seeking, at(0))),
         ("Seek, between looks", (planning, at(1))),

@@ -1,0 +1,9 @@
+//! The simulator held to its word: situations that people know, bugs that it must catch, and the
+//! same run for the same seed.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its own fixture has nothing better to say")]
+
+mod determinism;
+mod put_back;
+mod situations;
+mod usage;

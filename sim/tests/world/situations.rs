@@ -1,0 +1,56 @@
+//! Every scenario file is replayed: no promise may be broken, and its trace is the one on record.
+
+use std::path::{Path, PathBuf};
+
+use reattach_sim::run::run;
+use reattach_sim::scenario::parse;
+use reattach_sim::trace::Detail;
+
+/// Lines that somebody can still read.
+const LINES_MAX: usize = 40;
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(folder);
+    let mut files: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "scenario"));
+    files.sort();
+    files
+}
+
+fn replay(file: &Path) -> (String, usize) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let name = file.file_stem().unwrap().to_str().unwrap();
+    let scenario = parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let outcome = run(&scenario, Detail::Lines);
+    assert_eq!(outcome.checks.violation(), None, "again: cargo sim replay {}", file.display());
+    let told = text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or_default();
+    let trace = format!("{told}\n\n{}\n{}\n", outcome.trace.text(), outcome.verdict());
+    (trace, outcome.trace.lines().len())
+}
+
+#[test]
+fn situations_end_well_and_as_they_always_did() {
+    let files = files("scenario/world");
+    assert!(files.len() > 30);
+    for file in files {
+        let (trace, lines) = replay(&file);
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        assert!(lines <= LINES_MAX, "{name} has {lines} lines");
+        insta::with_settings!({
+            snapshot_path => "../../../snapshots/world",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!(name, trace);
+        });
+    }
+}
+
+#[test]
+fn what_campaigns_found_stays_fixed() {
+    let files = files("regressions");
+    assert!(!files.is_empty());
+    for file in files {
+        replay(&file);
+    }
+}

@@ -1,0 +1,53 @@
+//! Wrong seeds, files and options: one clear sentence, and an exit code of their own.
+
+use std::process::{Command, Output};
+
+fn sim(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_reattach-sim")).args(args).output().unwrap()
+}
+
+#[test]
+fn wrong_calls_are_named_and_exit_with_64() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["run", "moon"], "invalid value 'moon' for '<SEED>'"),
+        (&["campaign", "--seeds", "9..3"], "\"9..3\" holds no seed"),
+        (&["campaign", "--shard", "5/4"], "\"5/4\" is no part"),
+        (&["campaign", "--time", "soon"], "invalid value 'soon' for '--time <TIME>'"),
+        (&["replay", "nowhere.scenario"], "nowhere.scenario cannot be read"),
+        (&["dance"], "unrecognized subcommand 'dance'"),
+    ];
+    for (args, sentence) in cases {
+        let output = sim(args);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {told}");
+        assert!(told.contains(sentence), "{args:?}: {told}");
+    }
+}
+
+#[test]
+fn a_wrong_line_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.scenario");
+    std::fs::write(&file, "scenario 1\nat 1s fault moon\n").unwrap();
+    let output = sim(&["replay", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("line 2: \"moon\" is no fault"));
+}
+
+#[test]
+fn a_run_can_be_saved_and_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("seven.scenario");
+    let path = file.to_str().unwrap();
+    let run = sim(&["run", "7", "--json", "--save", path]);
+    let replay = sim(&["replay", path, "--json"]);
+    assert_eq!(run.status.code(), Some(0));
+    assert_eq!(run.stdout, replay.stdout);
+}
+
+#[test]
+fn a_campaign_that_misses_a_goal_says_which() {
+    let output = sim(&["campaign", "--seeds", "0..1"]);
+    assert_eq!(output.status.code(), Some(12));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("never reached: "));
+}

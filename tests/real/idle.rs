@@ -1,0 +1,109 @@
+//! Nobody is busy who has nothing to do: no state waits by asking again and again.
+
+use std::time::Duration;
+
+use crate::client::{COUNTER, Client};
+use crate::link::Link;
+use crate::place::{Place, signal, wait, wait_until};
+use crate::processes::processor_time;
+
+/// How long is looked.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What heartbeats may cost in that time, and what a clock of ten milliseconds may show of them.
+const BUSY_MAX: Duration = Duration::from_millis(60);
+
+/// Looks at the processor time of everybody who runs here.
+fn nobody_is_busy(place: &Place, when: &str) {
+    let ours = |pid: &u32| !place.is_hosted(*pid);
+    let before: Vec<_> =
+        place.processes().into_iter().filter(ours).map(|pid| (pid, processor_time(pid))).collect();
+    assert!(before.len() >= 2 || !cfg!(target_os = "linux"), "{before:?}");
+    wait(LOOK);
+    for (pid, then) in before {
+        let used = processor_time(pid).saturating_sub(then);
+        assert!(used < BUSY_MAX, "process {pid} was busy for {used:?} {when}");
+    }
+}
+
+impl Place {
+    /// Whether it is a hosted program: what that does is its own affair.
+    fn is_hosted(&self, pid: u32) -> bool {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        !String::from_utf8_lossy(&command).contains("reattach")
+    }
+}
+
+#[test]
+fn while_nothing_happens() {
+    let place = Place::new();
+    let mut client = Client::local(&place, &["--id", "w", "--heartbeat-interval", "200ms"], &COUNTER);
+    client.until("Connected");
+    client.say("one\n");
+    client.hears("1 one\n");
+    nobody_is_busy(&place, "while nothing happened");
+    client.end_input();
+    assert_eq!(client.wait().code(), Some(0));
+}
+
+#[test]
+fn while_the_program_has_closed_everything() {
+    let place = Place::new();
+    let mut client = Client::local(&place, &[], &["sh", "-c", "exec <&- >&- 2>&-; exec sleep 600"]);
+    client.until("Connected");
+    client.say("nobody reads this\n");
+    client.end_input();
+    wait(Duration::from_millis(200));
+    nobody_is_busy(&place, "while the program had closed everything");
+}
+
+#[test]
+fn while_nobody_reads() {
+    let place = Place::new();
+    let mut command = place.connect(&["--local", "--id", "w", "--heartbeat-interval", "300ms", "--", "yes"]);
+    let piped = std::process::Stdio::piped;
+    let mut client = command.stdin(piped()).stdout(piped()).spawn().unwrap();
+    wait_until("there is a server", || place.directory("w").join("server.json").exists());
+    // Until all windows and pipes are full.
+    wait(Duration::from_millis(1500));
+    nobody_is_busy(&place, "while nobody read");
+    client.kill().unwrap();
+    client.wait().unwrap();
+    wait(Duration::from_millis(200));
+}
+
+#[test]
+fn while_the_link_is_down_and_everything_is_full() {
+    let place = Place::new();
+    let link = Link::new();
+    let words = ["--id", "w", "--backoff-min", "1ms", "--backoff-max", "5ms"];
+    let mut client = link.client(&place, &words, &["yes"]);
+    client.until("Connected");
+    link.down();
+    client.until("ReconnectExhausted");
+    let mut input = client.take_input();
+    let writer = std::thread::spawn(move || {
+        // Ends with the client.
+        while std::io::Write::write_all(&mut input, &[0; 1 << 16]).is_ok() {}
+    });
+    wait(Duration::from_secs(1));
+    nobody_is_busy(&place, "while the link was down");
+    client.signal("KILL");
+    client.wait();
+    writer.join().unwrap();
+}
+
+#[test]
+fn while_the_server_is_stopped() {
+    let place = Place::new();
+    let words = ["--id", "w", "--heartbeat-interval", "200ms", "--open-timeout", "10s"];
+    let mut client = Client::local(&place, &words, &COUNTER);
+    client.until("Connected");
+    let server = place.server_pid("w").unwrap();
+    signal(server, "STOP");
+    client.until("Reconnecting");
+    wait(Duration::from_millis(200));
+    nobody_is_busy(&place, "while the server was stopped");
+    signal(server, "CONT");
+    client.until("Connected");
+}

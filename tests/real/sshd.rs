@@ -1,0 +1,174 @@
+//! An OpenSSH server of a test's own on 127.0.0.1, with its own keys, configuration and port.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::client::Client;
+use crate::place::Place;
+use crate::processes::{children, command_name, signal_if_there};
+
+/// A server, and everything that `ssh` needs to know to reach it as `box`.
+pub(crate) struct Sshd {
+    process: Child,
+    directory: tempfile::TempDir,
+}
+
+impl Sshd {
+    /// Starts one whose sessions have the place for a home; `None`, said loudly, where there is
+    /// no OpenSSH server.
+    pub(crate) fn start(place: &Place) -> Option<Self> {
+        let Some(program) = program() else {
+            assert!(std::env::var_os("CI").is_none(), "sshd is missing");
+            let said = "SKIPPED: tests over real ssh, because sshd (openssh-server) is missing\n";
+            std::io::stderr().write_all(said.as_bytes()).unwrap();
+            return None;
+        };
+        if rustix::process::geteuid().is_root() {
+            // Where it separates its privileges; the system's own start script makes it, too.
+            fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let directory = tempfile::Builder::new().prefix("rs").tempdir_in("/tmp").unwrap();
+        for key in ["host_key", "user_key"] {
+            let path = directory.path().join(key);
+            let mut keygen = Command::new("ssh-keygen");
+            assert!(
+                keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status().unwrap().success()
+            );
+        }
+        fs::copy(directory.path().join("user_key.pub"), directory.path().join("authorized_keys")).unwrap();
+        // Somebody may take the port between the question and the answer; then another is asked for.
+        for _ in 0..10 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            if let Some(process) = listen(&program, directory.path(), place.home(), port) {
+                write_client_config(directory.path(), port);
+                return Some(Sshd { process, directory });
+            }
+        }
+        panic!("sshd does not start; see {:?}", fs::read_to_string(directory.path().join("log")));
+    }
+
+    fn config(&self) -> PathBuf {
+        self.directory.path().join("ssh_config")
+    }
+
+    /// `ssh box`, with these words after it.
+    pub(crate) fn ssh(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("ssh");
+        command.arg("-F").arg(self.config()).arg("box").args(words).stdin(Stdio::null());
+        command
+    }
+
+    /// The words for `reattach connect`.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let config = self.config().display().to_string();
+        let server = env!("CARGO_BIN_EXE_reattach-server");
+        ["box", "--ssh-arg", "-F", "--ssh-arg", &config, "--server-path", server].map(str::to_owned).to_vec()
+    }
+
+    /// A `reattach connect` over it, not started yet.
+    pub(crate) fn connect(&self, place: &Place, words: &[&str], program: &[&str]) -> Command {
+        let mut all = self.words();
+        all.extend([words, &["--"], program].concat().into_iter().map(str::to_owned));
+        place.connect(&all)
+    }
+
+    /// Starts it, in JSON.
+    pub(crate) fn client(&self, place: &Place, words: &[&str], program: &[&str]) -> Client {
+        Client::start(self.connect(place, &[&["--log-format", "json"], words].concat(), program))
+    }
+
+    /// Sends a signal to all that carry sessions.
+    pub(crate) fn signal_sessions(&self, name: &str) {
+        for session in self.sessions() {
+            signal_if_there(session, name);
+        }
+    }
+
+    /// The processes that carry sessions, the server itself not among them.
+    pub(crate) fn sessions(&self) -> Vec<u32> {
+        let mut found = Vec::new();
+        let mut parents = vec![self.process.id()];
+        while let Some(parent) = parents.pop() {
+            for child in children(parent) {
+                if command_name(child).contains("sshd") {
+                    found.push(child);
+                    parents.push(child);
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        self.signal_sessions("KILL");
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            println!("sshd said {:?}", fs::read_to_string(self.directory.path().join("log")));
+        }
+    }
+}
+
+/// It insists on being called by its full path.
+fn program() -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&paths).chain(system).map(|path| path.join("sshd")).find(|path| path.is_file())
+}
+
+/// Starts it on that port, and waits until it listens.
+fn listen(program: &Path, directory: &Path, home: &Path, port: u16) -> Option<Child> {
+    let config = format!(
+        "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\n\
+         PidFile none\nStrictModes no\nUsePAM {1}\nPasswordAuthentication no\nPermitRootLogin yes\n\
+         PrintMotd no\nMaxStartups 100\nSetEnv HOME={2}\n",
+        directory.display(),
+        if is_locked() { "yes" } else { "no" },
+        home.display()
+    );
+    let path = directory.join("sshd_config");
+    fs::write(&path, config).unwrap();
+    let mut process = Command::new(program)
+        .args(["-D", "-e", "-f"])
+        .arg(path)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = fs::File::create(directory.join("log")).unwrap();
+    let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let listens = lines.by_ref().any(|line| {
+        writeln!(log, "{line}").unwrap();
+        line.contains("Server listening on 127.0.0.1")
+    });
+    if !listens {
+        process.wait().unwrap();
+        return None;
+    }
+    std::thread::spawn(move || lines.for_each(|line| drop(writeln!(log, "{line}"))));
+    Some(process)
+}
+
+/// Without PAM, an account without any password is refused.
+fn is_locked() -> bool {
+    let shadow = fs::read_to_string("/etc/shadow").unwrap_or_default();
+    shadow.lines().any(|line| line.starts_with("root:!"))
+}
+
+fn write_client_config(directory: &Path, port: u16) {
+    let host_key = fs::read_to_string(directory.join("host_key.pub")).unwrap();
+    fs::write(directory.join("known_hosts"), format!("[127.0.0.1]:{port} {host_key}")).unwrap();
+    let config = format!(
+        "Host box\n HostName 127.0.0.1\n Port {port}\n IdentityFile {0}/user_key\n IdentitiesOnly yes\n \
+         IdentityAgent none\n UserKnownHostsFile {0}/known_hosts\n GlobalKnownHostsFile none\n \
+         StrictHostKeyChecking yes\n BatchMode yes\n",
+        directory.display()
+    );
+    fs::write(directory.join("ssh_config"), config).unwrap();
+}
