@@ -15,6 +15,7 @@ use super::interrupts::{Wish, Wishes, die_by};
 use super::report::Reporter;
 use super::voice::{say, start_log};
 use crate::client::{Client, Closed, Received, Rejected, Status};
+use crate::io::reactor;
 use crate::io::stdio::{Modes, Sink, Source};
 use crate::proto::limits::WRITE_BYTES_MAX;
 use crate::proto::verdict::EXIT_NOT_RUNNING;
@@ -38,7 +39,7 @@ enum Ending {
 /// Runs the command.
 pub fn run(args: ConnectArgs) -> ExitCode {
     start_log(if args.verbose { "debug" } else { "off" });
-    match smol::block_on(connect(&args)) {
+    match reactor::block_on(connect(&args)).and_then(|ended| ended) {
         Ok(ending) => exit(&args, ending),
         Err(error) => {
             say(&format!("reattach: {error}"));

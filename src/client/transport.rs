@@ -8,13 +8,14 @@ use std::process::{Child, Command, Stdio};
 use std::task::{Context, Poll};
 
 use rustix::process::{Pid, Signal};
+use smol::Timer;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
-use smol::{Async, Timer};
 
 use crate::io::child::{Waiting, ended, program_exit, signal};
 use crate::io::framed::{FrameReader, FrameWriter};
 use crate::io::link::Link;
+use crate::io::polled::Polled;
 use crate::io::stdio::{Source, widen};
 use crate::proto::limits::{FAREWELL_TIMEOUT, LAST_WORDS_WAIT, LINE_BYTES_MAX, TRANSPORT_GRACE};
 use crate::proto::{Bye, Frame, Notice, Verdict};
@@ -65,8 +66,8 @@ impl Transport {
         let errors = OwnedFd::from(child.stderr.take().expect("it was piped"));
         widen(&input);
         widen(&output);
-        let reader = FrameReader::after_preamble(Async::new(output).map_err(fail)?);
-        let writer = FrameWriter::new(Async::new(input).map_err(fail)?);
+        let reader = FrameReader::after_preamble(Polled::new(output).map_err(fail)?);
+        let writer = FrameWriter::new(Polled::new(input).map_err(fail)?);
         let (told, notices) = bounded(1);
         let watch = watch(Pid::from_child(child), Source::new(errors).map_err(fail)?, told);
         let link = Link::new(reader, writer);

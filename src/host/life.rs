@@ -24,7 +24,7 @@ use super::paths::Place;
 use super::record::{Ending, Record, clean};
 use super::spawn::ready_line;
 use super::sweep::sweep;
-use crate::io::random;
+use crate::io::{random, reactor};
 use crate::proto::limits::STARTER_WAIT;
 use crate::proto::{GoneReason, InstanceId};
 use crate::session::ServerConfig;
@@ -81,7 +81,11 @@ impl Life {
             // Whoever leads a session cannot be reached by the end of another.
             let _ = rustix::process::setsid();
         }
-        let lived = self.prepare().and_then(|()| smol::block_on(self.live_in_runtime(make)));
+        let lived = self.prepare().and_then(|()| {
+            let lived = reactor::block_on(self.live_in_runtime(make));
+            lived
+                .unwrap_or_else(|error| Err(Stillborn::Other(format!("the system refuses to wait: {error}"))))
+        });
         if let Err(stillborn) = &lived {
             log::error!("{stillborn}");
             if self.starter == Starter::Proxy {
@@ -122,7 +126,8 @@ impl Life {
             let _ = rustix::stdio::dup2_stdout(rustix::stdio::stderr());
         }
         if let Some(identifier) = self.place.identifier().cloned() {
-            smol::unblock(move || sweep(&identifier)).detach();
+            // A thread of its own that ends: those of a pool would stay, and wake up twice a second.
+            std::thread::spawn(move || sweep(&identifier));
         }
         let stop = told_to_stop(signals, &self.place, &directory, instance);
         let ended = daemon::run(listeners, application, self.config.clone(), instance, stop).await;

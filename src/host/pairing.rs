@@ -10,6 +10,7 @@ use smol::channel::Sender;
 use smol::lock::Mutex;
 use smol::{Async, LocalExecutor, Timer};
 
+use crate::io::polled::Polled;
 use crate::proto::limits::{ATTACHING_MAX, LOOK_INTERVAL, PAIR_TIMEOUT, TOKEN_BYTES};
 
 /// The sockets that a server listens on.
@@ -25,9 +26,9 @@ pub struct Listeners {
 #[derive(Debug)]
 pub struct Attachment {
     /// From the client.
-    pub input: Async<OwnedFd>,
+    pub input: Polled,
     /// To the client.
-    pub output: Async<OwnedFd>,
+    pub output: Polled,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +118,6 @@ async fn pair(lone: &Mutex<Vec<Lone>>, new: Lone) -> Option<Attachment> {
     Some(Attachment { input: into_fd(input)?, output: into_fd(output)? })
 }
 
-fn into_fd(stream: Async<UnixStream>) -> Option<Async<OwnedFd>> {
-    Async::new(OwnedFd::from(stream.into_inner().ok()?)).ok()
+fn into_fd(stream: Async<UnixStream>) -> Option<Polled> {
+    Polled::new(OwnedFd::from(stream.into_inner().ok()?)).ok()
 }

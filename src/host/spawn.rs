@@ -83,7 +83,7 @@ impl Spawned {
 
     /// Leaves it to itself; reaps it should it end while we live.
     pub fn release(mut self) {
-        smol::unblock(move || self.child.wait()).detach();
+        std::thread::spawn(move || self.child.wait());
     }
 }
 

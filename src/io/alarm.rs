@@ -8,14 +8,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use smol::Timer;
-
+use super::sleep::Sleep;
 use crate::session::Time;
 
 /// Wakes a driver when its machine's deadline has come.
 #[derive(Debug, Default)]
 pub struct Alarm {
-    armed: Option<(Time, Timer)>,
+    armed: Option<(Time, Sleep)>,
 }
 
 impl Alarm {
@@ -37,7 +36,7 @@ impl Alarm {
                     // It rang for an earlier deadline that has moved since.
                     self.armed = None;
                 }
-                _ => self.armed = Some((due, Timer::after(due.since(now)))),
+                _ => self.armed = Some((due, Sleep::after(due.since(now)))),
             }
         }
     }

@@ -37,7 +37,7 @@ pub async fn ended(pid: Pid, waiting: Waiting) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         Waiting::Pidfd => {
             let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty());
-            match pidfd.map_err(io::Error::from).and_then(smol::Async::new_nonblocking) {
+            match pidfd.map_err(io::Error::from).and_then(super::polled::Polled::as_it_is) {
                 // A descriptor of a process is readable once that has ended.
                 Ok(pidfd) => pidfd.readable().await,
                 // Kernels before 5.3, some sandboxes, and processes without descriptors to spare.

@@ -4,13 +4,13 @@
 //! polled, is left to [`stdio`](super::stdio).
 
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::task::{Context, Poll, ready};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rustix::io::Errno;
-use smol::Async;
 
+use super::polled::Polled;
 use crate::proto::limits::{READ_BYTES, READ_BYTES_MIN};
 
 /// Reads what is there into the spare room of `buffer`; zero bytes mean the end.
@@ -22,7 +22,7 @@ use crate::proto::limits::{READ_BYTES, READ_BYTES_MIN};
 ///
 /// Those of the system call; interrupted calls are repeated.
 pub fn poll_read(
-    fd: &Async<OwnedFd>,
+    fd: &Polled,
     buffer: &mut BytesMut,
     drained: &mut bool,
     cx: &mut Context<'_>,
@@ -108,7 +108,7 @@ impl WriteQueue {
     /// # Errors
     ///
     /// Those of the system call; interrupted calls are repeated.
-    pub fn poll_flush(&mut self, fd: &Async<OwnedFd>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_flush(&mut self, fd: &Polled, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.queued_bytes > 0 {
             match self.write_now(fd) {
                 Err(Errno::AGAIN) => ready!(fd.poll_writable(cx))?,
@@ -167,12 +167,18 @@ impl WriteQueue {
 
 #[cfg(test)]
 mod tests {
+    use super::super::reactor;
     use super::*;
 
     #[test]
-    fn writes_large_and_small_in_order_through_a_narrow_pipe() {
+    fn writes_large_and_small_in_order_through_a_narrow_pipe_on_either_reactor() {
+        smol::block_on(write_through_a_pipe());
+        reactor::block_on(write_through_a_pipe()).unwrap();
+    }
+
+    async fn write_through_a_pipe() {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
-        let (reader, writer) = (Async::new(reader).unwrap(), Async::new(writer).unwrap());
+        let (reader, writer) = (Polled::new(reader).unwrap(), Polled::new(writer).unwrap());
         let mut queue = WriteQueue::default();
         let mut expected = Vec::new();
         for round in 0..50u8 {
@@ -184,17 +190,13 @@ mod tests {
         }
         assert_eq!(queue.queued_bytes(), expected.len());
         let (mut received, mut drained) = (BytesMut::new(), false);
-        smol::block_on(async {
-            let write = std::future::poll_fn(|cx| queue.poll_flush(&writer, cx));
-            let read = async {
-                while received.len() < expected.len() {
-                    std::future::poll_fn(|cx| poll_read(&reader, &mut received, &mut drained, cx))
-                        .await
-                        .unwrap();
-                }
-            };
-            futures::join!(async { write.await.unwrap() }, read);
-        });
+        let write = std::future::poll_fn(|cx| queue.poll_flush(&writer, cx));
+        let read = async {
+            while received.len() < expected.len() {
+                std::future::poll_fn(|cx| poll_read(&reader, &mut received, &mut drained, cx)).await.unwrap();
+            }
+        };
+        futures::join!(async { write.await.unwrap() }, read);
         assert!(received == expected);
         assert_eq!(queue.queued_bytes(), 0);
     }

@@ -3,12 +3,10 @@
 //! What the frames mean is left to the machines, which transport is current to the drivers.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
-use smol::Async;
-
 use super::fd::{WriteQueue, poll_read};
+use super::polled::Polled;
 use crate::proto::limits::WRITE_BYTES_MAX;
 use crate::proto::{Decoder, Frame, PREAMBLE, PreambleScanner, encode_head};
 
@@ -24,7 +22,7 @@ pub enum Incoming {
 /// Frames coming in.
 #[derive(Debug)]
 pub struct FrameReader {
-    fd: Async<OwnedFd>,
+    fd: Polled,
     drained: bool,
     decoder: Decoder,
     /// Until the preamble was found.
@@ -33,12 +31,12 @@ pub struct FrameReader {
 
 impl FrameReader {
     /// The client's end: frames come after the preamble.
-    pub fn after_preamble(fd: Async<OwnedFd>) -> Self {
+    pub fn after_preamble(fd: Polled) -> Self {
         FrameReader { fd, drained: false, decoder: Decoder::new(), scanner: Some(PreambleScanner::new()) }
     }
 
     /// The server's end: frames come at once.
-    pub fn at_once(fd: Async<OwnedFd>) -> Self {
+    pub fn at_once(fd: Polled) -> Self {
         FrameReader { fd, drained: false, decoder: Decoder::new(), scanner: None }
     }
 
@@ -88,18 +86,18 @@ impl FrameReader {
 /// Frames going out.
 #[derive(Debug)]
 pub struct FrameWriter {
-    fd: Async<OwnedFd>,
+    fd: Polled,
     queue: WriteQueue,
 }
 
 impl FrameWriter {
     /// The client's end.
-    pub fn new(fd: Async<OwnedFd>) -> Self {
+    pub fn new(fd: Polled) -> Self {
         FrameWriter { fd, queue: WriteQueue::default() }
     }
 
     /// The server's end: begins with the preamble.
-    pub fn with_preamble(fd: Async<OwnedFd>) -> Self {
+    pub fn with_preamble(fd: Polled) -> Self {
         let mut writer = Self::new(fd);
         writer.queue.push(PREAMBLE.into());
         writer

@@ -8,8 +8,11 @@
 //! framed      one transport's bytes as frames
 //! link        both directions of one transport
 //! peer        who is at the other end of a socket
+//! polled      a descriptor that a task can wait for
 //! port        where an application and a driver meet
 //! random      the system's random numbers
+//! reactor     a thread that waits for all of its tasks at once
+//! sleep       a time to come that a task can wait for
 //! stdio       our own standard streams, and those of children
 //! ```
 //!
@@ -22,6 +25,9 @@ pub mod fd;
 pub mod framed;
 pub mod link;
 pub mod peer;
+pub mod polled;
 pub mod port;
 pub mod random;
+pub mod reactor;
+pub mod sleep;
 pub mod stdio;

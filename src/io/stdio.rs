@@ -13,18 +13,18 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::Errno;
-use smol::Async;
 
 use super::fd::{WriteQueue, poll_read, read_now};
+use super::polled::Polled;
 use crate::proto::limits::{PIPE_BYTES, TERMINAL_BYTES};
 
 /// A stream that can be read or written.
 #[derive(Debug)]
 enum Stream {
     /// A pipe or a socket, in non-blocking mode.
-    Polled(Async<OwnedFd>),
+    Polled(Polled),
     /// A terminal, never put into non-blocking mode.
-    Asked(Async<OwnedFd>),
+    Asked(Polled),
     /// Whatever cannot be polled.
     Blocking(Arc<OwnedFd>),
 }
@@ -35,10 +35,10 @@ impl Stream {
         match kind {
             FileType::Fifo | FileType::Socket => {
                 widen(&fd);
-                Ok(Stream::Polled(Async::new(fd)?))
+                Ok(Stream::Polled(Polled::new(fd)?))
             }
             FileType::CharacterDevice if rustix::termios::isatty(&fd) => {
-                Ok(Stream::Asked(Async::new_nonblocking(fd)?))
+                Ok(Stream::Asked(Polled::as_it_is(fd)?))
             }
             _ => Ok(Stream::Blocking(Arc::new(fd))),
         }
