@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use smol::LocalExecutor;
 use smol::future::or;
 
-use super::connect_args::{ConnectArgs, LogFormat};
+use super::connect_args::ConnectArgs;
 use super::interrupts::{Wish, Wishes, die_by};
 use super::report::Reporter;
 use super::voice::{say, start_log};
@@ -40,7 +40,7 @@ enum Ending {
 pub fn run(args: ConnectArgs) -> ExitCode {
     start_log(if args.verbose { "debug" } else { "off" });
     match reactor::block_on(connect(&args)).and_then(|ended| ended) {
-        Ok(ending) => exit(&args, ending),
+        Ok(ending) => exit(ending),
         Err(error) => {
             say(&format!("reattach: {error}"));
             ExitCode::from(EXIT_NOT_CONNECTED)
@@ -48,7 +48,7 @@ pub fn run(args: ConnectArgs) -> ExitCode {
     }
 }
 
-fn exit(args: &ConnectArgs, ending: Ending) -> ExitCode {
+fn exit(ending: Ending) -> ExitCode {
     match ending {
         Ending::Status(Status::Closed(Closed::ProgramEnded(ProgramExit::Code(code)))) => {
             ExitCode::from(u8::try_from(code & 0xff).unwrap_or(EXIT_NOT_CONNECTED))
@@ -57,13 +57,8 @@ fn exit(args: &ConnectArgs, ending: Ending) -> ExitCode {
         Ending::Status(Status::ServerNotRunning(_)) => {
             ExitCode::from(u8::try_from(EXIT_NOT_RUNNING).expect("exit codes are bytes"))
         }
-        Ending::NeverAttached => {
-            // Programs have read the states.
-            if args.log_format == LogFormat::Human {
-                say(&format!("reattach: could not connect to {}", args.target().name()));
-            }
-            ExitCode::from(EXIT_NOT_CONNECTED)
-        }
+        // Told as a state.
+        Ending::NeverAttached => ExitCode::from(EXIT_NOT_CONNECTED),
         Ending::Status(_) => ExitCode::from(EXIT_NOT_CONNECTED),
         Ending::Interrupted(signal) => die_by(signal),
         Ending::OutputClosed => die_by(rustix::process::Signal::PIPE.as_raw()),

@@ -30,8 +30,13 @@ impl Wishes {
     ///
     /// If the system does not let us.
     pub fn catch() -> io::Result<Self> {
-        let signals = [Signal::Int, Signal::Term, Signal::Hup, Signal::Quit, Signal::Usr1, Signal::Cont];
-        Ok(Wishes { signals: Signals::new(signals)? })
+        let ignored = ignored_at_start();
+        let forwarded = [Signal::Int, Signal::Term, Signal::Hup, Signal::Quit];
+        // What our caller ignores is ignored: `nohup`, and a shell's jobs in the background.
+        let forwarded = forwarded.into_iter().filter(|signal| ignored & (1 << (*signal as i32 - 1)) == 0);
+        // SIGCHLD only so that it is not ignored: else the system keeps no exit status for us.
+        let ours = [Signal::Usr1, Signal::Cont, Signal::Child];
+        Ok(Wishes { signals: Signals::new(forwarded.chain(ours))? })
     }
 
     /// The next one.
@@ -40,12 +45,21 @@ impl Wishes {
             match self.signals.next().await {
                 Some(Ok(Signal::Usr1)) => return Wish::NetworkUp,
                 Some(Ok(Signal::Cont)) => return Wish::Woken,
+                Some(Ok(Signal::Child)) => {}
                 Some(Ok(signal)) => return Wish::Forward(signal as i32),
                 Some(Err(error)) => log::warn!("a signal was missed: {error}"),
                 None => std::future::pending().await,
             }
         }
     }
+}
+
+/// A bit for each signal that this process was started to ignore; none where the system does not
+/// tell.
+fn ignored_at_start() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Ends this process as that signal would have; by an exit code of 128 and its number, if that

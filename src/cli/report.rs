@@ -20,6 +20,8 @@ pub struct Reporter {
     target: String,
     /// Something was wrong, so that its end is worth a line, too.
     troubled: bool,
+    /// There was a session to lose.
+    attached: bool,
 }
 
 /// One change for programs.
@@ -51,6 +53,7 @@ impl Reporter {
             identifier: args.id.clone(),
             target: args.target().name(),
             troubled: false,
+            attached: false,
         }
     }
 
@@ -83,8 +86,15 @@ impl Reporter {
     fn message(&mut self, change: &Change) -> Option<String> {
         let cause = &change.cause;
         let troubled = std::mem::replace(&mut self.troubled, !is_well(&change.status));
+        self.attached |= change.status == Status::Connected;
         match &change.status {
             Status::Connecting | Status::Closed(_) => None,
+            Status::Reconnecting(_) | Status::ReconnectFailed(_) if !self.attached => {
+                (!troubled).then(|| format!("not connected yet ({cause}); trying again"))
+            }
+            Status::ReconnectExhausted if !self.attached => {
+                Some(format!("could not connect to {}: {cause}", self.target))
+            }
             Status::Connected => troubled.then(|| "connected again, nothing was lost".to_owned()),
             Status::HeartbeatMissed(1) => Some("the server does not answer; still waiting".to_owned()),
             Status::HeartbeatMissed(_) => None,
@@ -115,6 +125,9 @@ impl Reporter {
             Refused::AlreadyRunning => format!(
                 "a server already runs under {identifier}: --takeover attaches to it in its client's place, --replace starts a fresh one and loses its state"
             ),
+            Refused::NotStarted(why) if why.is_empty() => {
+                format!("the server could not be started on {target}, and nothing was said why")
+            }
             Refused::NotStarted(why) => why.clone(),
             Refused::Unreachable(why) => {
                 // What ssh or the shell there said is clearer than how it ended.

@@ -175,8 +175,10 @@ impl Said {
             }
             None if line.trim().is_empty() => {}
             None => {
-                log::info!("the transport says: {}", line.trim());
-                line.trim().clone_into(&mut self.last_words);
+                // Colours and bells of the far side are not for our user's terminal.
+                let line: String = line.trim().chars().filter(|letter| !letter.is_control()).collect();
+                log::info!("the transport says: {line}");
+                self.last_words = line;
             }
         }
     }

@@ -121,11 +121,18 @@ impl Directory {
     }
 
     fn create_at(parent: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<Self, DirectoryError> {
-        match rustix::fs::mkdirat(parent, name, PRIVATE_DIRECTORY) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(refusal(path, "made", errno)),
-        }
-        let fd = open_directory(parent, name).map_err(|errno| refusal(path, "opened", errno))?;
+        let fd = loop {
+            match rustix::fs::mkdirat(parent, name, PRIVATE_DIRECTORY) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(refusal(path, "made", errno)),
+            }
+            match open_directory(parent, name) {
+                Ok(fd) => break fd,
+                // Another server's sweep, or the end of the last one here, has just removed it.
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(refusal(path, "opened", errno)),
+            }
+        };
         let directory = Directory { fd, path: path.to_owned() };
         let mode = directory.check_owner()?;
         if mode & OTHERS != 0 {

@@ -187,7 +187,8 @@ impl Life {
     ) -> Result<(A, InstanceId, Signals), String> {
         // Before the application, which would be left behind by a signal that nobody handles.
         // All that a starter may have ignored: what is caught here is not ignored by the program.
-        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup, Signal::Quit])
+        // SIGCHLD only so that it is not ignored: else the system keeps no exit status for us.
+        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup, Signal::Quit, Signal::Child])
             .map_err(|error| format!("signals cannot be handled: {error}"))?;
         let instance = InstanceId(random::id());
         let command = self.command.clone().unwrap_or_default();

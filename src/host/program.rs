@@ -8,7 +8,7 @@ use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::process::{Child, Command, Stdio};
 
 use futures::StreamExt;
@@ -21,7 +21,7 @@ use smol::future::or;
 use super::application::{Application, Delivery, Session};
 use crate::io::child::{Waiting, ended, program_exit, signal_group};
 use crate::io::stdio::{Sink, Source};
-use crate::proto::limits::{APP_GRACE, CHUNK_BYTES, OUTPUT_GRACE, WRITE_BYTES_MAX};
+use crate::proto::limits::{APP_GRACE, CHUNK_BYTES, OUTPUT_GRACE, PIPE_HELD_BYTES_MAX, WRITE_BYTES_MAX};
 use crate::proto::{Channel, ProgramExit};
 
 /// A program that was started and not run to its end yet.
@@ -165,19 +165,36 @@ async fn flush(session: &Session, input: &mut Option<Sink>) {
     }
 }
 
-/// Moves one of the program's outputs to the client, until it ends or, once the program has
-/// ended, falls silent: a helper that it left behind may hold it open for ever.
+/// Moves one of the program's outputs to the client until it ends. A helper that the program left
+/// behind may hold it open, or write to it, for ever; so a moment after the program has ended only
+/// what is in the pipe by then is taken.
 async fn pump_output(session: &Session, channel: Channel, mut source: Source, child_ended: Receiver<()>) {
+    let mut grace = pin!(async {
+        let _ = child_ended.recv().await;
+        Timer::after(OUTPUT_GRACE).await;
+    });
+    let mut left = None;
     while session.has_room().await {
-        let silence = async {
-            let _ = child_ended.recv().await;
-            Timer::after(OUTPUT_GRACE).await;
-            Ok(bytes::Bytes::new())
+        let read = match left {
+            None => {
+                let over = async {
+                    grace.as_mut().await;
+                    None
+                };
+                or(async { Some(source.read().await) }, over).await
+            }
+            Some(0) => break,
+            Some(_) => source.read_now().await,
         };
-        let mut bytes = match or(source.read(), silence).await {
-            Ok(bytes) if !bytes.is_empty() => bytes,
-            Ok(_) | Err(_) => break,
+        let mut bytes = match (read, left) {
+            (Some(Ok(bytes)), _) if !bytes.is_empty() => bytes,
+            (None, None) => {
+                left = Some(PIPE_HELD_BYTES_MAX);
+                continue;
+            }
+            (Some(Ok(_) | Err(_)) | None, _) => break,
         };
+        left = left.map(|left| left.saturating_sub(bytes.len()));
         while !bytes.is_empty() {
             let chunk = bytes.split_to(bytes.len().min(CHUNK_BYTES));
             if !session.send_on(channel, chunk).await {

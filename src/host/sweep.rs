@@ -55,11 +55,12 @@ fn remove(place: &Place) -> Option<()> {
     }
 }
 
-/// When a file of it last changed, in seconds since 1970.
+/// When it, or a file of it, last changed, in seconds since 1970.
 fn last_change(directory: &Directory) -> Option<u64> {
     let files = directory.names().ok()?.into_iter().map(|name| directory.path().join(name));
+    // The directory itself, too: an empty one may be that of a server which is about to start.
+    let files = files.chain([directory.path().to_owned()]);
     let times = files.filter_map(|file| std::fs::symlink_metadata(file).ok()?.modified().ok());
     let seconds = times.filter_map(|time| Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs()));
-    // An empty one is nobody's.
-    Some(seconds.max().unwrap_or(0))
+    seconds.max()
 }

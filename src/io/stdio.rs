@@ -164,6 +164,15 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Reads what is there, without waiting; `None` if nothing is.
+    pub async fn read_now(&mut self) -> Option<io::Result<Bytes>> {
+        // Asked itself: news of the descriptor may be on its way still.
+        self.drained = false;
+        smol::future::poll_once(self.read()).await
+    }
+}
+
 /// A stream to write to.
 #[derive(Debug)]
 pub struct Sink {

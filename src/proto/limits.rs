@@ -150,9 +150,13 @@ pub const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Time for the hosted program to end after its input ended and SIGTERM was sent.
 pub const APP_GRACE: Duration = Duration::from_secs(2);
 
-/// Silence after which the output of a program that has ended is taken to be complete, although
+/// Time after a program's end in which its output may still come to an end by itself, although
 /// something that it left behind holds it open. What it wrote itself is in the pipe by then.
 pub const OUTPUT_GRACE: Duration = Duration::from_millis(200);
+
+/// Bytes that a pipe can hold at most, by the default of Linux (`fs.pipe-max-size`): what a program
+/// that has ended may have left in it.
+pub const PIPE_HELD_BYTES_MAX: usize = 1 << 20;
 
 /// Time for a last frame to be written to a transport that is being closed.
 pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);

@@ -1,6 +1,7 @@
 //! How sessions end: the client ends as the program did, and nothing stays behind.
 
 use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use reattach::proto::GoneReason;
@@ -83,6 +84,48 @@ fn what_a_program_leaves_behind_keeps_nobody_waiting_and_goes_with_it() {
     let end =
         Client::start(place.connect(&["--local", "--", "sh", "-c", "sleep 600 & echo done; exit 4"])).wait();
     assert_eq!((end.code(), end.text()), (Some(4), "done\n".to_owned()));
+    place.is_left_clean();
+}
+
+#[test]
+fn what_a_program_leaves_behind_may_write_for_ever() {
+    for helper in ["yes & exit 4", "while :; do echo x; sleep 0.1; done & exit 4"] {
+        let place = Place::new();
+        let end = Client::start(place.connect(&["--local", "--", "sh", "-c", helper])).wait();
+        assert_eq!(end.code(), Some(4), "{helper}");
+        place.is_left_clean();
+    }
+}
+
+#[test]
+fn exit_statuses_arrive_though_the_caller_ignores_sigchld() {
+    let place = Place::new();
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' CHLD; exec \"$@\"", "sh"]).env("HOME", place.home());
+    command.args([env!("CARGO_BIN_EXE_reattach"), "connect", "--local", "--", "sh", "-c", "exit 7"]);
+    assert_eq!(command.status().unwrap().code(), Some(7));
+}
+
+#[test]
+fn a_caller_that_ignores_hangups_is_heeded() {
+    let place = Place::new();
+    let script = "trap '' HUP; \"$0\" connect --local -- sh -c 'sleep 1; exit 5' & p=$!; sleep 0.5; kill -HUP $p; wait $p";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_reattach")]).env("HOME", place.home());
+    assert_eq!(command.status().unwrap().code(), Some(5));
+}
+
+#[test]
+fn many_sessions_start_at_the_same_moment() {
+    let place = Place::new();
+    let starts: Vec<_> = (0..24)
+        .map(|_| {
+            place.connect(&["--local", "--", "sh", "-c", "exit 7"]).stdin(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut start in starts {
+        assert_eq!(start.wait().unwrap().code(), Some(7));
+    }
     place.is_left_clean();
 }
 
