@@ -12,12 +12,12 @@ use crate::stopwatch::let_pass;
 use crate::table::{Aim, Table, Unit};
 
 const RESIDENT_BYTES_MAX: f64 = (4 << 20) as f64;
-/// What was started has come to rest.
-const SETTLING: Duration = Duration::from_secs(3);
+/// What was started has come to rest: the last of the deadlines of an attachment has passed.
+const SETTLING: Duration = Duration::from_secs(6);
 const COUNTED: Duration = Duration::from_secs(60);
-/// The client asks every five seconds, and the server wakes up to answer; every thirty seconds it
-/// looks whether the client still asks.
-const HEARTBEATS_A_MINUTE: f64 = 12.0 + 2.0;
+/// The client asks every five seconds, and the server wakes up to answer; every 25 to 30 seconds
+/// it looks whether the client still asks.
+const HEARTBEATS_A_MINUTE: f64 = 12.0 + 3.0;
 /// A session's worth of work before the rest.
 const WORK_BYTES: usize = 64 << 20;
 

@@ -201,6 +201,10 @@ impl Sink {
     ///
     /// Those of the descriptor; a closed pipe among them.
     pub async fn flush(&mut self) -> io::Result<()> {
+        if self.queue.queued_bytes() == 0 {
+            // Not even a look at the thread on which a file is written.
+            return Ok(());
+        }
         match &self.stream {
             Stream::Polled(fd) => poll_fn(|cx| self.queue.poll_flush(fd, cx)).await,
             Stream::Asked(fd) => {
