@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::usage::parse_time;
 use crate::client::{Route, Target};
 use crate::io::random;
 use crate::proto::limits;
@@ -177,17 +178,6 @@ fn parse_words(text: &str) -> Result<Words, String> {
 fn parse_identifier(text: &str) -> Result<String, String> {
     let identifier: crate::host::identifier::Identifier = text.parse().map_err(|error| format!("{error}"))?;
     Ok(identifier.to_string())
-}
-
-/// A time as people write it, from a millisecond to a year.
-pub fn parse_time(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text)
-        .map_err(|_| "a time is a number with a unit, such as 500ms, 5s, 2m or 24h".to_owned())?;
-    let bounds = Duration::from_millis(1)..=Duration::from_secs(366 * 24 * 60 * 60);
-    if !bounds.contains(&time) {
-        return Err("a time lies between 1ms and 1 year".to_owned());
-    }
-    Ok(time)
 }
 
 fn parse_time_or_off(text: &str) -> Result<TimeOrOff, String> {

@@ -15,11 +15,11 @@ mod run;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use super::usage;
+use super::voice::say;
 use crate::host::application::Application;
 use crate::host::identifier::Identifier;
 use crate::host::paths::Place;
@@ -108,7 +108,7 @@ fn run_stop(identifier: &Identifier, json: bool) -> ExitCode {
             if json {
                 report::print(&line.to_string());
             } else {
-                eprintln!("reattach-server: no server is running under the identifier {identifier}");
+                say(&format!("reattach-server: no server is running under the identifier {identifier}"));
             }
             exit_code(EXIT_NOT_RUNNING)
         }
@@ -118,32 +118,11 @@ fn run_stop(identifier: &Identifier, json: bool) -> ExitCode {
 
 /// Says why something went wrong that is not the user's fault.
 fn fail(why: &str) -> ExitCode {
-    eprintln!("reattach-server: {why}");
+    say(&format!("reattach-server: {why}"));
     ExitCode::FAILURE
-}
-
-/// Reads a duration such as `90s`, `10m` or `24h`; zero means nothing sensible.
-fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err("a duration is a number with a unit, more than zero, such as 90s, 10m or 24h".to_owned()),
-    }
 }
 
 /// All of ours are small; what is not is a failure of its own.
 fn exit_code(code: i32) -> ExitCode {
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_what_people_write() {
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for text in ["", "0s", "5", "-1s", "soon", "99999999999999999999h"] {
-            assert!(duration(text).is_err(), "{text}");
-        }
-    }
 }

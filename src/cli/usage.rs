@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -37,6 +38,21 @@ pub fn wrong(program: &str, why: &str) -> ExitCode {
     ExitCode::from(EXIT_USAGE)
 }
 
+/// Reads a time as people write it, from a millisecond to a year.
+///
+/// # Errors
+///
+/// What is accepted, in one sentence.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text)
+        .map_err(|_| "a time is a number with a unit, such as 500ms, 5s, 2m or 24h".to_owned())?;
+    let bounds = Duration::from_millis(1)..=Duration::from_secs(366 * 24 * 60 * 60);
+    if !bounds.contains(&time) {
+        return Err("a time lies between 1ms and 1 year".to_owned());
+    }
+    Ok(time)
+}
+
 /// The first paragraph of a longer explanation, on one line.
 fn sentence(text: &str) -> String {
     let paragraph = text.split("\n\n").next().unwrap_or(text);
@@ -52,5 +68,13 @@ mod tests {
     fn an_explanation_becomes_one_sentence() {
         let text = "error: the following were not given:\n  <HOST>\n\nUsage: x\n";
         assert_eq!(sentence(text), "the following were not given: <HOST>");
+    }
+
+    #[test]
+    fn times_are_read_with_their_units() {
+        assert_eq!(parse_time("90s"), Ok(Duration::from_secs(90)));
+        for text in ["", "5", "0s", "-1s", "soon", "367days"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
     }
 }

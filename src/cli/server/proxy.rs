@@ -2,13 +2,14 @@
 //! says a line at its start and one at its end, for the client.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{duration, exit_code};
+use super::exit_code;
+use crate::cli::usage::parse_time;
+use crate::cli::voice;
 use crate::host::identifier::Identifier;
 use crate::host::launcher::Launcher;
 use crate::host::paths::Place;
@@ -35,10 +36,10 @@ pub(super) struct Proxy {
     #[arg(long, value_enum, default_value_t = IfRunning::Replace, conflicts_with = "reconnect")]
     if_running: IfRunning,
     /// How long the server lives without a client
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_time)]
     idle_lifetime: Option<Duration>,
     /// How long the server lives if no client ever attaches
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_time)]
     unmet_lifetime: Option<Duration>,
     /// Let the server remove all its files after an end that its client knows of
     #[arg(long)]
@@ -58,7 +59,7 @@ enum IfRunning {
 
 impl Proxy {
     pub(super) fn run(self, prefix: &[OsString]) -> ExitCode {
-        say(&Notice::Started);
+        voice::say(&Notice::Started.to_line());
         let verdict = match Place::of(&self.identifier) {
             Ok(place) => self.launcher(place, prefix).run(),
             Err(error) => {
@@ -67,7 +68,7 @@ impl Proxy {
             }
         };
         let code = exit_code(verdict.code);
-        say(&Notice::Exit(verdict));
+        voice::say(&Notice::Exit(verdict).to_line());
         code
     }
 
@@ -104,9 +105,4 @@ impl Proxy {
         }
         arguments
     }
-}
-
-/// One line for the client. It may be gone, and then nobody need know.
-fn say(notice: &Notice) {
-    let _ = std::io::stderr().write_all(format!("{}\n", notice.to_line()).as_bytes());
 }

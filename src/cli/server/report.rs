@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::{exit_code, fail};
+use crate::cli::voice::say;
 use crate::host::identifier::Identifier;
 use crate::host::look::look;
 use crate::host::paths::{Place, Root};
@@ -178,7 +179,7 @@ fn reports() -> Result<Vec<Report>, String> {
         match Report::of(&identifier) {
             Ok(report) => reports.extend(report),
             // One that cannot be looked at must not hide the others.
-            Err(why) => eprintln!("reattach-server: {why}"),
+            Err(why) => say(&format!("reattach-server: {why}")),
         }
     }
     Ok(reports)
@@ -194,7 +195,7 @@ pub(super) fn status(identifier: &Identifier, json: bool) -> ExitCode {
                     &serde_json::json!({ "identifier": identifier.as_str(), "state": "unknown" }).to_string(),
                 );
             } else {
-                eprintln!("reattach-server: no server is known under the identifier {identifier}");
+                say(&format!("reattach-server: no server is known under the identifier {identifier}"));
             }
             return exit_code(EXIT_NOT_RUNNING);
         }

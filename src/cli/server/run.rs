@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{duration, exit_code, fail};
-use crate::cli::usage;
+use super::{exit_code, fail};
+use crate::cli::usage::{self, parse_time};
 use crate::host::application::Application;
 use crate::host::identifier::Identifier;
 use crate::host::life::{Life, Starter, Stillborn};
@@ -40,10 +40,10 @@ pub(super) struct Run {
     #[arg(long, value_name = "FILE", requires = "stdin_socket")]
     stdout_socket: Option<PathBuf>,
     /// How long to live without a client
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "24h")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_time, default_value = "24h")]
     idle_lifetime: Duration,
     /// How long to live if no client ever attaches
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2m")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_time, default_value = "2m")]
     unmet_lifetime: Duration,
     /// Remove all files after an end that the client knows of
     #[arg(long)]
