@@ -140,10 +140,21 @@ fn what_was_left_long_ago_is_swept_by_the_next_start() {
     }
     let files = std::fs::read_dir(&old).unwrap().map(|entry| entry.unwrap().path());
     let mut touch = Command::new("touch");
-    assert!(touch.args(["-t", "202001010000"]).args(files).status().unwrap().success());
+    assert!(touch.args(["-t", "202001010000"]).args(files).arg(&old).status().unwrap().success());
     assert!(place.proxy(CAT).is_attached());
     crate::place::wait_until("the old one is swept", || !old.exists());
     assert!(recent.exists());
+}
+
+#[test]
+fn a_directory_in_which_a_server_is_about_to_start_is_not_swept() {
+    let place = Place::new();
+    let fresh = place.directory("fresh");
+    std::fs::create_dir_all(&fresh).unwrap();
+    assert!(place.proxy(CAT).is_attached());
+    // A second start, so that the first one's sweep has had its time.
+    assert!(place.proxy(CAT).is_attached());
+    assert!(fresh.exists());
 }
 
 #[test]

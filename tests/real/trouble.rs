@@ -32,7 +32,7 @@ fn wrong_words_are_one_sentence() {
         &["proxy", "--identifier", "w", "--instance", "12", "--reconnect"],
         "32 hexadecimal digits",
     );
-    refused(&place, &["proxy", "--identifier", "w", "--idle-lifetime", "soon"], "such as 90s");
+    refused(&place, &["proxy", "--identifier", "w", "--idle-lifetime", "soon"], "such as 500ms");
     refused(&place, &["proxy", "--identifier", "w", "--if-running", "maybe"], "replace, refuse");
     refused(&place, &["fly"], "fly");
     assert!(std::fs::read_dir(place.home()).unwrap().next().is_none());
