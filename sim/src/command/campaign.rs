@@ -114,10 +114,11 @@ fn cores() -> usize {
 
 fn worker(work: &Work, sender: &Sender<Tally>) {
     while !work.stop.load(Ordering::Relaxed) {
-        let first = work.next.fetch_add(BATCH, Ordering::Relaxed);
-        if first >= work.end {
+        // Never past the end, where counting on would start over with the first seeds.
+        let batch = |next: u64| (next < work.end).then(|| next.saturating_add(BATCH));
+        let Ok(first) = work.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, batch) else {
             return;
-        }
+        };
         let mut tally = Tally::default();
         for seed in first..first.saturating_add(BATCH).min(work.end) {
             if seed % work.shard.parts == work.shard.part - 1 {

@@ -32,6 +32,11 @@ pub(super) fn run(args: &DeterminismArgs) -> anyhow::Result<u8> {
         return Ok(EXIT_FINE);
     }
     let theirs = other_process(args)?;
+    let count = args.seeds.end - args.seeds.first;
+    let compared = theirs.lines().count() as u64;
+    if compared != count {
+        bail!("the other process gave {compared} hashes for {count} seeds");
+    }
     for (seed, theirs) in (args.seeds.first..args.seeds.end).zip(theirs.lines()) {
         let scenario = draw(seed);
         let first = run_scenario(&scenario, Detail::Events).trace;
@@ -46,7 +51,6 @@ pub(super) fn run(args: &DeterminismArgs) -> anyhow::Result<u8> {
             return Ok(EXIT_NONDETERMINISM);
         }
     }
-    let count = args.seeds.end - args.seeds.first;
     writeln!(out, "{count} seeds gave the same run three times, in two processes")?;
     Ok(EXIT_FINE)
 }

@@ -47,7 +47,8 @@ impl Tally {
         self.goals.add(other.goals);
         self.violated += other.violated;
         self.violations.extend(other.violations);
-        self.violations.sort_by_key(|(seed, _)| *seed);
+        // Harm first, so that much missing progress on lower seeds never crowds it out.
+        self.violations.sort_by_key(|(seed, violation)| (violation.promise.kind() != Kind::Safety, *seed));
         self.violations.truncate(VIOLATIONS_MAX);
     }
 

@@ -25,6 +25,21 @@ fn wrong_calls_are_named_and_exit_with_64() {
 }
 
 #[test]
+fn a_campaign_ends_with_the_last_seed_that_there_is() {
+    let output = sim(&["campaign", "--seeds", "18446744073709551610..18446744073709551615", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["runs"], 5, "{report}");
+}
+
+#[test]
+fn another_process_that_says_nothing_is_no_proof() {
+    let output = sim(&["check-determinism", "--seeds", "0..3", "--against", "true"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_ne!(output.status.code(), Some(0));
+    assert!(told.contains("gave 0 hashes for 3 seeds"), "{told}");
+}
+
+#[test]
 fn a_wrong_line_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.scenario");
