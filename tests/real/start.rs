@@ -10,6 +10,7 @@ use reattach::proto::verdict::{EXIT_ALREADY_RUNNING, EXIT_NOT_RUNNING, EXIT_NOT_
 use rustix::fs::{FlockOperation, flock};
 
 use crate::place::{Place, lives, wait, wait_until};
+use crate::processes::children;
 use crate::proxy::Proxy;
 
 const CAT: &[&str] = &["--identifier", "w", "--", "cat"];
@@ -101,15 +102,6 @@ fn a_replaced_server_takes_its_program_along_and_says_why() {
     let instance = instance.to_string();
     let verdict = place.verdict(&["--identifier", "w", "--reconnect", "--instance", &instance]);
     assert_eq!(verdict.reason, Some(GoneReason::Replaced));
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    let output = Command::new("ps").args(["-axo", "pid=,ppid="]).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let pairs = said
-        .lines()
-        .map(|line| line.split_whitespace().map(|word| word.parse::<u32>().unwrap()).collect::<Vec<_>>());
-    pairs.filter(|pair| pair[1] == pid).map(|pair| pair[0]).collect()
 }
 
 #[test]
