@@ -17,6 +17,7 @@
 pub mod check;
 pub mod command;
 pub mod dice;
+pub mod explore;
 pub mod machine;
 pub mod run;
 pub mod scenario;

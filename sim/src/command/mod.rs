@@ -6,10 +6,12 @@
 //! tally         what many runs add up to
 //! progress      how a campaign shows itself while it lasts
 //! determinism   the same seed twice, in two processes
+//! explore       everything that can happen in a small world
 //! ```
 
 mod campaign;
 mod determinism;
+mod explore;
 mod progress;
 mod run;
 mod tally;
@@ -55,6 +57,8 @@ enum Command {
     Replay(run::ReplayArgs),
     /// Run every seed twice here and once in another process, and compare.
     CheckDeterminism(determinism::DeterminismArgs),
+    /// Look at everything that can happen in a small world.
+    Explore(explore::ExploreArgs),
 }
 
 /// Parses the arguments, runs the command, and gives its exit code.
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Campaign(args) => campaign::run(&args),
         Command::Replay(args) => run::replay(&args),
         Command::CheckDeterminism(args) => determinism::run(&args),
+        Command::Explore(args) => explore::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own fixture has nothing better to say")]
 
 mod determinism;
+mod explore;
 mod put_back;
 mod situations;
 mod usage;

@@ -22,7 +22,8 @@ fn caught_by<K: Kit>() -> Option<Promise> {
 }
 
 /// The founding bug: a reconnect that finds nobody starts a server.
-struct SpawnsOnReconnect {
+#[derive(Clone, Hash)]
+pub(crate) struct SpawnsOnReconnect {
     machine: Launch,
     config: LaunchConfig,
     reconnects: bool,
@@ -57,7 +58,7 @@ impl LaunchMachine for SpawnsOnReconnect {
     }
 }
 
-struct WithSpawningProxy;
+pub(crate) struct WithSpawningProxy;
 
 impl Kit for WithSpawningProxy {
     type Client = Client;
@@ -71,8 +72,8 @@ fn a_proxy_that_spawns_on_reconnect_is_caught() {
 }
 
 /// News of any attempt is taken for news of the current one.
-#[derive(Clone, Debug, PartialEq)]
-struct AppliesStaleNews(Client);
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub(crate) struct AppliesStaleNews(Client);
 
 impl ClientMachine for AppliesStaleNews {
     fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self {
@@ -104,7 +105,7 @@ impl ClientMachine for AppliesStaleNews {
     }
 }
 
-struct WithCredulousClient;
+pub(crate) struct WithCredulousClient;
 
 impl Kit for WithCredulousClient {
     type Client = AppliesStaleNews;
@@ -118,8 +119,8 @@ fn a_client_that_applies_stale_news_is_caught() {
 }
 
 /// One attempt more than it is allowed.
-#[derive(Clone, Debug, PartialEq)]
-struct TriesOnceMore(Client);
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub(crate) struct TriesOnceMore(Client);
 
 impl ClientMachine for TriesOnceMore {
     fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self {
@@ -148,7 +149,7 @@ impl ClientMachine for TriesOnceMore {
     }
 }
 
-struct WithStubbornClient;
+pub(crate) struct WithStubbornClient;
 
 impl Kit for WithStubbornClient {
     type Client = TriesOnceMore;
@@ -162,8 +163,8 @@ fn a_client_that_tries_once_more_is_caught() {
 }
 
 /// What was delivered is delivered again.
-#[derive(Clone, Debug, PartialEq)]
-struct DeliversTwice {
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub(crate) struct DeliversTwice {
     machine: Client,
     again: Option<client::Effect>,
 }
@@ -199,7 +200,7 @@ impl ClientMachine for DeliversTwice {
     }
 }
 
-struct WithStutteringClient;
+pub(crate) struct WithStutteringClient;
 
 impl Kit for WithStutteringClient {
     type Client = DeliversTwice;
@@ -213,8 +214,8 @@ fn a_client_that_delivers_twice_is_caught() {
 }
 
 /// Whoever is attached keeps the seat, dead or alive.
-#[derive(Clone, Debug, PartialEq)]
-struct KeepsZombies(Server);
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub(crate) struct KeepsZombies(Server);
 
 impl ServerMachine for KeepsZombies {
     fn new(config: ServerConfig, instance: InstanceId, now: Time) -> Self {
@@ -249,7 +250,7 @@ impl ServerMachine for KeepsZombies {
     }
 }
 
-struct WithZombieKeepingServer;
+pub(crate) struct WithZombieKeepingServer;
 
 impl Kit for WithZombieKeepingServer {
     type Client = Client;
