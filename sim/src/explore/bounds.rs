@@ -55,6 +55,37 @@ pub struct Allowance {
     pub restarts: u8,
 }
 
+/// What is allowed, in order, as options of the command.
+const ALLOWED: [&str; 12] = [
+    "messages", "crashes", "cuts", "kills", "delays", "hangs", "stops", "idles", "exits", "closes",
+    "retries", "restarts",
+];
+
+impl Allowance {
+    /// The counts, in order.
+    pub(super) fn counts(&self) -> [u8; 12] {
+        let mut copy = *self;
+        copy.counts_mut().map(|count| *count)
+    }
+
+    pub(super) fn counts_mut(&mut self) -> [&mut u8; 12] {
+        [
+            &mut self.messages,
+            &mut self.crashes,
+            &mut self.cuts,
+            &mut self.kills,
+            &mut self.delays,
+            &mut self.hangs,
+            &mut self.stops,
+            &mut self.idles,
+            &mut self.exits,
+            &mut self.closes,
+            &mut self.retries,
+            &mut self.restarts,
+        ]
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Self {
         Bounds::SMALL
@@ -87,26 +118,12 @@ impl Bounds {
 
     /// The bounds as options of the command, without those of the search.
     pub fn words(&self) -> String {
-        let Bounds { clients, attempts, left, beats, .. } = self;
-        let counts = [
-            ("clients", *clients),
-            ("attempts", *attempts),
-            ("messages", left.messages),
-            ("crashes", left.crashes),
-            ("cuts", left.cuts),
-            ("kills", left.kills),
-            ("delays", left.delays),
-            ("hangs", left.hangs),
-            ("stops", left.stops),
-            ("idles", left.idles),
-            ("exits", left.exits),
-            ("closes", left.closes),
-            ("retries", left.retries),
-            ("restarts", left.restarts),
-            ("beats", *beats),
-        ];
-        let words: Vec<String> = counts.iter().map(|(name, count)| format!("--{name} {count}")).collect();
-        words.join(" ")
+        let mut words =
+            format!("--clients {} --attempts {} --beats {}", self.clients, self.attempts, self.beats);
+        for (name, count) in ALLOWED.iter().zip(self.left.counts()) {
+            words += &format!(" --{name} {count}");
+        }
+        words
     }
 
     /// The setting of the simulator's world that comes closest.

@@ -9,6 +9,7 @@
 //! judge       what is true, and what was said
 //! state       one state of the world
 //! pack        and in a few words
+//! waiting     states whose turn has not come
 //! client      the processes around the machines, each an automaton
 //! proxy
 //! server
@@ -42,6 +43,7 @@ mod settle;
 mod state;
 mod story;
 mod table;
+mod waiting;
 mod words;
 mod world;
 

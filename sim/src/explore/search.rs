@@ -3,14 +3,13 @@
 //! Of every state a fingerprint is kept, and where it was first reached from; the states themselves only until
 //! their turn has come. What a path looked like is found out by taking it again.
 
-use std::collections::VecDeque;
-
 use super::bounds::Bounds;
 use super::choice::Choice;
 use super::settle::Ways;
 use super::state::State;
 use super::story::Story;
 use super::table::{Mix, Table};
+use super::waiting::Waiting;
 use super::world::World;
 use crate::check::{Checks, Promise, Violation};
 use crate::machine::Kit;
@@ -60,7 +59,7 @@ pub(super) struct Search<K: Kit> {
     pub(super) world: World<K>,
     seen: Table,
     parents: Vec<Parent>,
-    waiting: VecDeque<State>,
+    waiting: Waiting,
     pub(super) ways: Ways,
     pub(super) reach: Reach,
     overflowed: bool,
@@ -80,7 +79,7 @@ impl<K: Kit> Search<K> {
             world: World::new(bounds),
             seen: Table::default(),
             parents: Vec::new(),
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
             ways: Ways::default(),
             reach: Reach::default(),
             overflowed: false,
@@ -92,12 +91,11 @@ impl<K: Kit> Search<K> {
     pub(super) fn run(&mut self, go_on: &mut dyn FnMut(&Reach) -> bool) -> Found {
         let state = self.world.start();
         self.meet(&state, 0, Choice::Dial(0));
-        self.waiting.push_back(state);
         let mut choices = Vec::new();
         let mut layer_end = 1;
         let mut place = 0;
         let end = loop {
-            let Some(state) = self.waiting.pop_front() else {
+            let Some(state) = self.waiting.pop(State::unpack) else {
                 break if self.overflowed { End::Room } else { End::Complete };
             };
             if place == layer_end {
@@ -142,26 +140,24 @@ impl<K: Kit> Search<K> {
             self.overflowed = true;
             return None;
         }
-        let (to, new) = self.meet(&next, place, choice);
-        if new {
-            self.waiting.push_back(next);
-        }
+        let to = self.meet(&next, place, choice);
         if choice.helps(state) {
             self.ways.lead_to(to);
         }
         None
     }
 
-    /// The place of a state, and whether it was never met before.
-    fn meet(&mut self, state: &State, from: usize, choice: Choice) -> (usize, bool) {
-        state.words(&mut self.words);
+    /// The place of a state; one that was never met before waits for its turn.
+    fn meet(&mut self, state: &State, from: usize, choice: Choice) -> usize {
+        state.pack(&mut self.words);
         let (to, new) = self.seen.place(Mix::of(&self.words), |_| true);
         if new {
             let place = u32::try_from(from).expect("the bound is far below four billion");
             self.parents.push(Parent { place, choice });
             self.ways.arrive(self.world.is_settled(state));
+            self.waiting.push(&self.words);
         }
-        (to, new)
+        to
     }
 
     /// Whether every state has a way to where it should end.
@@ -240,7 +236,7 @@ mod tests {
             server.state = 0;
         }
         let mut rest = Vec::new();
-        bare.words(&mut rest);
+        bare.pack(&mut rest);
         words.extend(rest);
         words
     }

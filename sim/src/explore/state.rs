@@ -20,13 +20,13 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) const NO_SERVER: u8 = u8::MAX;
 
 /// Transports that exist at once.
-pub(super) const LINKS_MAX: usize = 8;
+pub(super) const LINKS_MAX: usize = 7;
 
 /// Servers that are ever started.
-pub(super) const SERVERS_MAX: usize = 6;
+pub(super) const SERVERS_MAX: usize = 5;
 
 /// Frames on one way.
-const QUEUE_MAX: usize = 20;
+const QUEUE_MAX: usize = 16;
 
 /// A few things in order, in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub(super) const PREAMBLE: Name = 1;
 pub(super) const FRAMES: Name = 2;
 
 /// The whole world.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) persons: [Person; CLIENTS_MAX as usize],
     /// By client, older ones first.
@@ -104,7 +104,7 @@ pub(super) struct State {
 }
 
 /// A client and its user.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Person {
     pub(super) state: u32,
     /// The server that the session first met.
@@ -135,7 +135,7 @@ pub(super) enum Conn {
 }
 
 /// One transport: ssh, the proxy, and the proxy's connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Link {
     pub(super) client: u8,
     /// Of the client, for people.
@@ -210,7 +210,7 @@ pub(super) enum Stage {
 }
 
 /// A server's process, and what is true of it whatever it says itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Server {
     /// From the moment it listens.
     pub(super) state: u32,
