@@ -147,7 +147,8 @@ impl<K: Kit> World<'_, K> {
             // It died by itself while somebody was about to replace it: either word is true.
             GoneReason::Replaced => {
                 let replaced = |intended: Time| truth.died_at <= intended + INTENT_GRACE;
-                newer || truth.intended_at.is_some_and(replaced)
+                // A starter that has cleaned up is about to put another in its place.
+                newer || truth.cleaned || truth.intended_at.is_some_and(replaced)
             }
             // A starter that failed has removed the files; nothing is known any more.
             GoneReason::Unknown => unexplained || truth.cleaned,
