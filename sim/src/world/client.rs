@@ -4,10 +4,11 @@
 //! machine says is true to `judge`.
 
 use reattach::proto::{ProgramExit, Seq, SessionId, encode};
-use reattach::session::First;
 use reattach::session::client::{Attempt, Cause, Client, Effect, Input, Launch, News, Status};
+use reattach::session::{First, Time};
 
 use super::editor::Editor;
+use super::judge::SignsOfLife;
 use super::link::Link;
 use super::queue::{Alarm, EventKind};
 use super::{ClientId, LinkId, ServerId, World, client_name};
@@ -33,6 +34,7 @@ pub(super) struct ClientProcess<C> {
     pub(super) tries: u32,
     /// The outage's last state was exhausted.
     exhausted: bool,
+    pub(super) life: SignsOfLife,
 }
 
 /// What the world knows about a session.
@@ -45,7 +47,7 @@ pub(super) struct Session {
     /// Its first attempt was made: from here on, nothing may be started.
     pub(super) opened: bool,
     pub(super) closed_by_user: bool,
-    /// Some byte of its links was changed on the way.
+    /// A byte of its links was changed on the way.
     pub(super) tainted: bool,
 }
 
@@ -70,6 +72,7 @@ impl<K: Kit> World<'_, K> {
             sent: 0,
             tries: 0,
             exhausted: false,
+            life: SignsOfLife::default(),
         });
         self.client_effects(client);
         self.client_settle(client);
@@ -95,15 +98,18 @@ impl<K: Kit> World<'_, K> {
     /// News of a link. What the world says is old must change nothing.
     pub(super) fn client_news(&mut self, link: LinkId, news: News) {
         let (client, attempt) = (self.links[link as usize].client, self.links[link as usize].attempt);
-        let process = &self.clients[client as usize];
+        let now = self.laptop_now();
+        let process = &mut self.clients[client as usize];
         if process.link == Some(link) {
+            if matches!(news, News::Heard | News::Frame(_)) {
+                process.life.heard(now);
+            }
             return self.client_input(client, Input::Transport(attempt, news));
         }
         if self.is_suspended(client) {
             return self.client_input(client, Input::Transport(attempt, news));
         }
         self.goals.reach(Goal::StaleNews);
-        let now = self.laptop_now();
         let process = &mut self.clients[client as usize];
         let before = process.machine.clone();
         process.machine.handle_input(now, Input::Transport(attempt, news));
@@ -139,7 +145,8 @@ impl<K: Kit> World<'_, K> {
     fn notice_suspension(&mut self, client: ClientId) {
         if self.is_suspended(client) {
             self.goals.reach(Goal::Suspended);
-            self.clients[client as usize].woken(&mut self.goals);
+            let now = self.laptop_now();
+            self.clients[client as usize].woken(now, &mut self.goals);
         }
     }
 
@@ -297,7 +304,8 @@ impl<K: Kit> World<'_, K> {
     /// The user's wishes that count as a wake-up.
     pub(super) fn wake_client(&mut self, client: ClientId, input: Input) {
         let suspended = self.is_suspended(client);
-        self.clients[client as usize].woken(&mut self.goals);
+        let now = self.laptop_now();
+        self.clients[client as usize].woken(now, &mut self.goals);
         self.client_input(client, input);
         let process = &mut self.clients[client as usize];
         if suspended && matches!(process.status, Status::Reconnecting(_)) {
@@ -315,11 +323,14 @@ impl<K: Kit> World<'_, K> {
 
 impl<C: ClientMachine> ClientProcess<C> {
     /// A full budget of attempts.
-    fn woken(&mut self, goals: &mut crate::check::Goals) {
+    fn woken(&mut self, now: Time, goals: &mut crate::check::Goals) {
         if self.exhausted && self.status == Status::ReconnectExhausted {
             goals.reach(Goal::ExhaustedWoken);
         }
         self.tries = 0;
+        if self.status.is_attached() {
+            self.life.woken(now);
+        }
     }
 
     pub(super) fn inner(&self) -> &Client {

@@ -6,6 +6,7 @@ use reattach::proto::{GoneReason, ProgramExit};
 use reattach::session::client::Input;
 
 use super::host::Process;
+use super::judge::Paper;
 use super::{ClientId, ServerId, World};
 use crate::machine::Kit;
 use crate::scenario::{CLIENTS_MAX, Fault, FaultKind, What};
@@ -21,8 +22,6 @@ pub(super) struct Weather {
     pub(super) slow_spawns: u32,
     /// How far the laptop's clock has jumped.
     pub(super) laptop_clock: Duration,
-    /// The lock of a living server is on a file that is no longer there.
-    pub(super) lock_lost: bool,
     clients: [Trouble; CLIENTS_MAX as usize],
     /// Which processes were stopped, by entry.
     stopped: Vec<(u32, Process)>,
@@ -136,8 +135,6 @@ impl<K: Kit> World<'_, K> {
         let Some(link) = self.clients[client as usize].link else {
             return;
         };
-        // Another session's requests may be touched too, where the byte says whose they are.
-        self.sessions[self.clients[client as usize].session as usize].tainted = true;
         let up = self.dice.one_in(2);
         let link = &mut self.links[link as usize];
         link.corrupt_up = up;
@@ -194,15 +191,23 @@ impl<K: Kit> World<'_, K> {
             FaultKind::PidFileTorn => self.host.files.pid = None,
             FaultKind::PidFileMissing => {
                 self.host.files.pid = None;
-                self.weather.lock_lost |= self.host.lock.take().is_some();
+                if let Some(server) = self.host.lock.take() {
+                    self.servers[server as usize].truth.lock_lost = true;
+                }
             }
             FaultKind::RecordTorn | FaultKind::RecordMissing => {
-                self.host.files.record = None;
-                self.disturb();
+                if let Some(record) = self.host.files.record.take()
+                    && let Some(truth) = self.truth_of(record.instance)
+                {
+                    truth.record = Paper::Lost;
+                }
             }
             FaultKind::TombstoneTorn => {
-                self.host.files.tombstone = None;
-                self.disturb();
+                if let Some(mark) = self.host.files.tombstone.take()
+                    && let Some(truth) = self.truth_of(mark.instance)
+                {
+                    truth.word = Paper::Lost;
+                }
             }
             FaultKind::SocketRemoved => self.host.listener = None,
             FaultKind::DiskFull => self.host.disk_full += 1,
@@ -213,6 +218,7 @@ impl<K: Kit> World<'_, K> {
             }
             FaultKind::ClockJump => {
                 self.weather.laptop_clock += fault.duration;
+                self.delay_clients();
                 for client in 0..self.clients.len() as ClientId {
                     self.clients[client as usize].alarm.clear();
                     if self.weather.sleeps == 0 && self.clients[client as usize].hangs == 0 {
@@ -226,13 +232,6 @@ impl<K: Kit> World<'_, K> {
                 self.reset_server_alarms();
             }
             client => unreachable!("own bug: {client} needs a client"),
-        }
-    }
-
-    /// What explains the ends of the servers so far is no longer whole.
-    fn disturb(&mut self) {
-        for server in &mut self.servers {
-            server.truth.disturbed = true;
         }
     }
 
@@ -290,6 +289,7 @@ impl<K: Kit> World<'_, K> {
                 if *hangs > 0 {
                     *hangs -= 1;
                     self.freezes -= 1;
+                    self.delay_clients();
                     self.thaw();
                 }
             }
@@ -345,6 +345,7 @@ impl<K: Kit> World<'_, K> {
     fn wake_laptop(&mut self) {
         self.weather.sleeps -= 1;
         self.freezes -= 1;
+        self.delay_clients();
         self.thaw();
         if self.weather.sleeps > 0 || !self.scenario.setting.wake_told {
             return;
@@ -353,6 +354,14 @@ impl<K: Kit> World<'_, K> {
             if self.clients[client as usize].hangs == 0 {
                 self.wake_client(client, Input::Wake);
             }
+        }
+    }
+
+    /// The laptop's processes may have missed deadlines.
+    fn delay_clients(&mut self) {
+        let now = self.laptop_now();
+        for client in &mut self.clients {
+            client.life.delayed(now);
         }
     }
 

@@ -43,6 +43,8 @@ enum Stage {
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     pub(super) client: ClientId,
+    /// The session that it carries.
+    pub(super) session: u32,
     pub(super) attempt: Attempt,
     pub(super) launch: Launch,
     /// It is its session's first: it may start a server.
@@ -70,6 +72,10 @@ pub(super) struct Link {
     /// The next byte that arrives at the host or at the client is changed.
     pub(super) corrupt_up: bool,
     pub(super) corrupt_down: bool,
+    /// Bytes that ssh printed before the proxy did.
+    pub(super) noise: usize,
+    /// Its Hello found the server in another session's hands.
+    pub(super) met_stranger: bool,
     /// The client was given the exit status, and will be given it again.
     told_gone: bool,
     told_twice: bool,
@@ -102,6 +108,7 @@ impl<K: Kit> World<'_, K> {
         let id = u32::try_from(self.links.len()).expect("few links");
         self.links.push(Link {
             client,
+            session: self.clients[client as usize].session,
             attempt,
             launch,
             first,
@@ -123,6 +130,8 @@ impl<K: Kit> World<'_, K> {
             deaf: self.dice.one_in(2),
             corrupt_up: false,
             corrupt_down: false,
+            noise: 0,
+            met_stranger: false,
             told_gone: false,
             told_twice: false,
         });
@@ -155,6 +164,7 @@ impl<K: Kit> World<'_, K> {
             link.stage = Stage::Open;
             if trouble.noise > 0 {
                 let noise = vec![b'~'; trouble.noise as usize];
+                link.noise = noise.len();
                 let wire = link.wire(&self.scenario.setting, &self.weather);
                 link.down.push(self.now, &wire, &noise);
                 self.goals.reach(Goal::NoiseSkipped);

@@ -51,7 +51,7 @@ use self::server::ServerProcess;
 use crate::check::{Checks, Goal, Goals, Promise};
 use crate::dice::Dice;
 use crate::machine::Kit;
-use crate::scenario::{CLIENTS_MAX, Scenario, What};
+use crate::scenario::{Act, CLIENTS_MAX, Scenario, User, What};
 use crate::trace::{Detail, Trace};
 
 type ClientId = u32;
@@ -91,6 +91,8 @@ pub(crate) struct World<'s, K: Kit> {
     freezes: u32,
     settle_until: Time,
     over: bool,
+    /// Payload bytes of the largest message that anybody sends.
+    message_bytes: usize,
     scratch: BytesMut,
 }
 
@@ -118,6 +120,7 @@ impl<'s, K: Kit> World<'s, K> {
             freezes: 0,
             settle_until: Time::ZERO,
             over: false,
+            message_bytes: largest_message(scenario),
             scratch: BytesMut::with_capacity(4096),
         };
         world.plan();
@@ -160,7 +163,7 @@ impl<'s, K: Kit> World<'s, K> {
             self.over |= self.checks.violation().is_some() || self.trace.events() > EVENTS_MAX;
         }
         let (at, events) = (self.now, self.trace.events());
-        self.checks.judge(at, Promise::SettledInTime, events <= EVENTS_MAX, || {
+        self.checks.judge(at, Promise::ComesToRest, events <= EVENTS_MAX, || {
             format!("after {events} events the world still does not come to rest")
         });
         if self.host.reused {
@@ -289,6 +292,15 @@ impl<'s, K: Kit> World<'s, K> {
             self.trace.line(self.now, who, what, why);
         }
     }
+}
+
+/// Requests are padded to what the scenario says, answers to no more than that.
+fn largest_message(scenario: &Scenario) -> usize {
+    let asked = scenario.entries.iter().filter_map(|entry| match entry.what {
+        What::User(User { act: Act::Send { bytes, .. }, .. }) => Some(bytes as usize),
+        What::User(_) | What::Fault(_) => None,
+    });
+    asked.max().unwrap_or_default().max(program::ANSWER_BYTES)
 }
 
 /// The name of a client in traces.

@@ -15,7 +15,7 @@ use reattach::session::server::{Cause, Effect, Input, News, Status};
 
 use super::conn::WIRE;
 use super::host::Process;
-use super::judge::ServerTruth;
+use super::judge::{Paper, ServerTruth};
 use super::program::{Delivery, Program};
 use super::queue::{Alarm, EventKind};
 use super::{ConnId, ProxyId, ServerId, World};
@@ -115,7 +115,9 @@ impl<K: Kit> World<'_, K> {
                 let instance = self.servers[id as usize].instance;
                 self.host.files.record = Some(Record { instance, boot: Boot(self.host.boot) });
                 self.host.files.pid = self.host.pid_of(Process::Server(id));
-                self.servers[id as usize].truth.recorded = true;
+                let truth = &mut self.servers[id as usize].truth;
+                truth.recorded = true;
+                truth.record = Paper::Whole;
                 Stage::Listen
             }
             Stage::Listen => {
@@ -305,11 +307,6 @@ impl<K: Kit> World<'_, K> {
 
     /// A signal arrives at a process of the host.
     pub(super) fn signal(&mut self, process: Process, signal: StopSignal) {
-        let ours = match process {
-            Process::Server(_) => true,
-            Process::Proxy(_) | Process::Stranger(_) => false,
-        };
-        self.judge(Promise::ProvenSignal, ours, || format!("{signal:?} was sent to {process:?}"));
         let Process::Server(id) = process else {
             return;
         };
@@ -356,7 +353,6 @@ impl<K: Kit> World<'_, K> {
         let process = &mut self.servers[id as usize];
         if process.alive {
             process.truth.end.get_or_insert(reason);
-            process.truth.killed = true;
             self.server_dies(id);
         }
     }
@@ -375,9 +371,13 @@ impl<K: Kit> World<'_, K> {
     fn server_leaves_word(&mut self, id: ServerId, reason: GoneReason) {
         let instance = self.servers[id as usize].instance;
         if self.host.disk_full == 0 {
-            self.host.files.tombstone = Some(Mark { instance, reason });
-        } else {
-            self.servers[id as usize].truth.disturbed = true;
+            // Only where two live beside each other does one write over another's word.
+            if let Some(old) = self.host.files.tombstone.replace(Mark { instance, reason })
+                && let Some(truth) = self.truth_of(old.instance)
+            {
+                truth.word = Paper::Lost;
+            }
+            self.servers[id as usize].truth.word = Paper::Whole;
         }
         self.server_dies(id);
     }
@@ -424,7 +424,6 @@ impl<K: Kit> World<'_, K> {
         if std::mem::replace(&mut process.alive, false) {
             process.told = true;
             process.truth.end = Some(GoneReason::Rebooted);
-            process.truth.killed = true;
         }
         for conn in &mut self.conns {
             if conn.server == Some(id) {
