@@ -11,7 +11,7 @@ use super::editor::Editor;
 use super::judge::SignsOfLife;
 use super::link::Link;
 use super::queue::{Alarm, EventKind};
-use super::{ClientId, LinkId, ServerId, World, client_name};
+use super::{ClientId, LinkId, ServerId, World};
 use crate::check::{Goal, Promise};
 use crate::machine::{ClientMachine, Kit};
 
@@ -205,9 +205,9 @@ impl<K: Kit> World<'_, K> {
         let before = std::mem::replace(&mut self.clients[client as usize].status, status.clone());
         let attempt = self.clients[client as usize].machine.inner().attempt();
         self.trace.mix(u64::from(client) << 32 | attempt << 8 | status.outside() as u64);
-        self.note(|_| {
+        self.note(|world| {
             let what = format!("{before} -> {status} #{attempt}");
-            (client_name(client), what, cause.to_string())
+            (world.client_name(client), what, cause.to_string())
         });
         let restarts = status == Status::Connecting;
         let leaves = !before.is_final() || restarts || matches!(status, Status::Closed(_));

@@ -219,12 +219,6 @@ impl<K: Kit> World<'_, K> {
             FaultKind::ClockJump => {
                 self.weather.laptop_clock += fault.duration;
                 self.delay_clients();
-                for client in 0..self.clients.len() as ClientId {
-                    self.clients[client as usize].alarm.clear();
-                    if self.weather.sleeps == 0 && self.clients[client as usize].hangs == 0 {
-                        self.client_settle(client);
-                    }
-                }
             }
             FaultKind::HostClockJump => {
                 self.host.clock += fault.duration;
@@ -289,8 +283,8 @@ impl<K: Kit> World<'_, K> {
                 if *hangs > 0 {
                     *hangs -= 1;
                     self.freezes -= 1;
-                    self.delay_clients();
                     self.thaw();
+                    self.delay_clients();
                 }
             }
             FaultKind::EditorStall => {
@@ -345,8 +339,8 @@ impl<K: Kit> World<'_, K> {
     fn wake_laptop(&mut self) {
         self.weather.sleeps -= 1;
         self.freezes -= 1;
-        self.delay_clients();
         self.thaw();
+        self.delay_clients();
         if self.weather.sleeps > 0 || !self.scenario.setting.wake_told {
             return;
         }
@@ -357,11 +351,16 @@ impl<K: Kit> World<'_, K> {
         }
     }
 
-    /// The laptop's processes may have missed deadlines.
+    /// The laptop's processes may have missed deadlines: those that can look at the clock, do.
     fn delay_clients(&mut self) {
         let now = self.laptop_now();
-        for client in &mut self.clients {
-            client.life.delayed(now);
+        for client in 0..self.clients.len() as ClientId {
+            let process = &mut self.clients[client as usize];
+            process.life.delayed(now);
+            process.alarm.clear();
+            if self.weather.sleeps == 0 && process.hangs == 0 {
+                self.client_settle(client);
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use crate::machine::Kit;
 use crate::scenario::Setting;
 
 /// Bytes that ssh and its sockets hold on one way before the writer waits.
-const ROOM_BYTES: usize = 16 << 10;
+pub(super) const ROOM_BYTES: usize = 16 << 10;
 
 /// Lines that a proxy prints: that it runs, and why it exits.
 const LINES_MAX: usize = 2;
@@ -30,7 +30,7 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 const KEEPALIVE: Duration = Duration::from_secs(45);
 
 /// Longest time between the closing of a link and the killing of its ssh.
-const CLOSE_GRACE: Duration = Duration::from_secs(2);
+pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 /// How far an ssh has come, as the laptop sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub(super) struct Link {
     /// It is its session's first: it may start a server.
     pub(super) first: bool,
     stage: Stage,
+    pub(super) dialed_at: reattach::session::Time,
     dial_until: Option<reattach::session::Time>,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
@@ -113,6 +114,7 @@ impl<K: Kit> World<'_, K> {
             launch,
             first,
             stage: Stage::Dialing,
+            dialed_at: self.now,
             dial_until: None,
             up: Pipe::default(),
             down: Pipe::default(),

@@ -89,7 +89,11 @@ pub(crate) struct World<'s, K: Kit> {
     deferred: Vec<Event>,
     /// Laptops, clients, proxies and servers that are frozen.
     freezes: u32,
+    healed_at: Time,
     settle_until: Time,
+    finished_at: Option<Time>,
+    /// Links over which sessions were closed in order at the end.
+    leaving: Vec<LinkId>,
     over: bool,
     /// Payload bytes of the largest message that anybody sends.
     message_bytes: usize,
@@ -118,7 +122,10 @@ impl<'s, K: Kit> World<'s, K> {
             weather: Weather::default(),
             deferred: Vec::new(),
             freezes: 0,
+            healed_at: Time::ZERO,
             settle_until: Time::ZERO,
+            finished_at: None,
+            leaving: Vec::new(),
             over: false,
             message_bytes: largest_message(scenario),
             scratch: BytesMut::with_capacity(4096),
@@ -171,9 +178,9 @@ impl<'s, K: Kit> World<'s, K> {
         }
     }
 
-    /// When the run was over.
+    /// When the run was over; the wait for what is left behind is no part of it.
     pub(crate) fn ended_at(&self) -> Time {
-        self.now
+        self.finished_at.unwrap_or(self.now)
     }
 
     fn happen(&mut self, event: Event) {
@@ -203,6 +210,7 @@ impl<'s, K: Kit> World<'s, K> {
             EventKind::End => self.on_end(id),
             EventKind::Heal => self.on_heal(),
             EventKind::Settle => self.on_settle(),
+            EventKind::Tidy => self.on_tidy(),
             EventKind::Sweep => self.on_sweep(),
         }
     }
@@ -239,6 +247,7 @@ impl<'s, K: Kit> World<'s, K> {
             | EventKind::End
             | EventKind::Heal
             | EventKind::Settle
+            | EventKind::Tidy
             | EventKind::Sweep => false,
         }
     }
@@ -285,6 +294,13 @@ impl<'s, K: Kit> World<'s, K> {
         self.checks.judge(self.now, promise, holds, what);
     }
 
+    /// The name of a client, as the scenario has it.
+    fn client_name(&self, client: ClientId) -> String {
+        let name = self.names.iter().position(|named| *named == Some(client));
+        let letter = b'a' + name.and_then(|name| u8::try_from(name).ok()).expect("every client has a name");
+        format!("client {}", char::from(letter))
+    }
+
     /// Keeps a line, if lines are kept.
     fn note(&mut self, tell: impl FnOnce(&Self) -> (String, String, String)) {
         if self.trace.has_lines() {
@@ -301,10 +317,4 @@ fn largest_message(scenario: &Scenario) -> usize {
         What::User(_) | What::Fault(_) => None,
     });
     asked.max().unwrap_or_default().max(program::ANSWER_BYTES)
-}
-
-/// The name of a client in traces.
-fn client_name(client: ClientId) -> String {
-    let letter = char::from(b'a' + u8::try_from(client).expect("few clients"));
-    format!("client {letter}")
 }

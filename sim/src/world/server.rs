@@ -56,6 +56,11 @@ impl<S> ServerProcess<S> {
     pub(super) fn is_running(&self) -> bool {
         self.alive && self.machine.is_some()
     }
+
+    /// Whether its machine has come to its end.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.status, Status::Ended(_))
+    }
 }
 
 impl<K: Kit> World<'_, K> {

@@ -1,7 +1,6 @@
 //! What servers do, held against the world: what they keep, whom they let in, why they end.
 
 use reattach::proto::{GoneReason, Hello, SessionId};
-use reattach::session::server;
 
 use super::super::server::ServerProcess;
 use super::super::{ConnId, ServerId, World};
@@ -71,7 +70,7 @@ impl<K: Kit> World<'_, K> {
         Before {
             owner: machine.and_then(|machine| machine.owner()),
             attached: machine.and_then(|machine| machine.attached()),
-            ended: matches!(process.status, server::Status::Ended(_)),
+            ended: process.has_ended(),
         }
     }
 
