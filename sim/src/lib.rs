@@ -8,6 +8,7 @@
 //! check     promises and goals
 //! trace     what a run leaves behind
 //! run       scenario to verdict
+//! shrink    a scenario that breaks a promise, made as small as it gets
 //! command   the command line
 //! ```
 //!
@@ -20,5 +21,6 @@ pub mod dice;
 pub mod machine;
 pub mod run;
 pub mod scenario;
+pub mod shrink;
 pub mod trace;
 mod world;

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own fixture has nothing better to say")]
 
 mod determinism;
+mod kits;
 mod put_back;
+mod shrink;
 mod situations;
 mod usage;
