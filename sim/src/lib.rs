@@ -8,6 +8,7 @@
 //! check     promises and goals
 //! trace     what a run leaves behind
 //! run       scenario to verdict
+//! show      a run as a picture
 //! command   the command line
 //! ```
 //!
@@ -20,5 +21,6 @@ pub mod dice;
 pub mod machine;
 pub mod run;
 pub mod scenario;
+pub mod show;
 pub mod trace;
 mod world;

@@ -6,12 +6,14 @@
 //! tally         what many runs add up to
 //! progress      how a campaign shows itself while it lasts
 //! determinism   the same seed twice, in two processes
+//! show          a run as a picture in a file
 //! ```
 
 mod campaign;
 mod determinism;
 mod progress;
 mod run;
+mod show;
 mod tally;
 
 use std::io::Write as _;
@@ -55,6 +57,8 @@ enum Command {
     Replay(run::ReplayArgs),
     /// Run every seed twice here and once in another process, and compare.
     CheckDeterminism(determinism::DeterminismArgs),
+    /// Draw a run: a page that can be walked through, or an SVG.
+    Show(show::ShowArgs),
 }
 
 /// Parses the arguments, runs the command, and gives its exit code.
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Campaign(args) => campaign::run(&args),
         Command::Replay(args) => run::replay(&args),
         Command::CheckDeterminism(args) => determinism::run(&args),
+        Command::Show(args) => show::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -9,6 +9,7 @@ use super::host::Process;
 use super::{ClientId, ServerId, World};
 use crate::machine::Kit;
 use crate::scenario::{CLIENTS_MAX, Fault, FaultKind, What};
+use crate::trace::Mark;
 
 /// What is wrong now.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +71,7 @@ impl<K: Kit> World<'_, K> {
             }
             What::Fault(fault) => ("fault".to_owned(), fault.to_string(), String::new()),
         });
+        self.film(|_| Mark::Begins { entry });
         match what {
             What::User(user) => self.on_act(*user),
             What::Fault(fault) => self.begin(entry, fault),
@@ -195,6 +197,7 @@ impl<K: Kit> World<'_, K> {
             FaultKind::PidFileMissing => {
                 self.host.files.pid = None;
                 self.weather.lock_lost |= self.host.lock.take().is_some();
+                self.film(|_| Mark::Unlocked);
             }
             FaultKind::RecordTorn | FaultKind::RecordMissing => {
                 self.host.files.record = None;
@@ -245,6 +248,7 @@ impl<K: Kit> World<'_, K> {
             self.server_vanishes(server as ServerId);
         }
         self.host.power_off();
+        self.film(|_| Mark::HostDown);
         for server in &mut self.servers {
             server.truth.rebooted_since = true;
         }
@@ -261,6 +265,7 @@ impl<K: Kit> World<'_, K> {
             return;
         };
         self.note(|_| ("fault".to_owned(), format!("{} ends", fault.kind), String::new()));
+        self.film(|_| Mark::Ends { entry });
         match fault.target {
             Some(name) => {
                 if let Some(client) = self.names[usize::from(name)] {
@@ -334,6 +339,9 @@ impl<K: Kit> World<'_, K> {
             FaultKind::Reboot => {
                 self.host.downs -= 1;
                 self.host.boot += 1;
+                if self.host.downs == 0 {
+                    self.film(|_| Mark::HostUp);
+                }
                 self.unblock_links();
             }
             FaultKind::Sleep => self.wake_laptop(),

@@ -21,6 +21,7 @@ use super::queue::{Alarm, EventKind};
 use super::{ConnId, ProxyId, ServerId, World};
 use crate::check::{Goal, Promise};
 use crate::machine::{Kit, ServerMachine};
+use crate::trace;
 
 /// How far a server has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,7 @@ impl<K: Kit> World<'_, K> {
             alarm: Alarm::default(),
             truth: ServerTruth::default(),
         });
+        self.film(|_| trace::Mark::ServerStarts { server: id, proxy: parent });
         if hangs == 0 {
             self.next_step(EventKind::ServerStep, id);
         }
@@ -104,6 +106,7 @@ impl<K: Kit> World<'_, K> {
                     return self.server_fails(id, format!("server {holder} holds the lock"));
                 }
                 self.host.lock = Some(id);
+                self.film(|_| trace::Mark::Locked { server: id });
                 self.drop_starter(Process::Server(id));
                 self.judge_one_server(id);
                 Stage::WriteRecord
@@ -263,6 +266,7 @@ impl<K: Kit> World<'_, K> {
             };
             (format!("server {id}"), what, format!("{cause:?}"))
         });
+        self.film(|_| trace::Mark::Server { server: id, status, why: format!("{cause:?}") });
     }
 
     /// After any change: writes what the attachment takes, asks to be woken, and is looked at.
@@ -278,6 +282,7 @@ impl<K: Kit> World<'_, K> {
                 let Some((_, frame)) = machine.poll_transmit() else {
                     break;
                 };
+                self.trace.frame_sent(self.now, trace::Wire::Down(transport as ConnId), &frame);
                 self.scratch.clear();
                 encode(&frame, &mut self.scratch);
                 conn.down.push(self.now, &WIRE, &self.scratch);
@@ -300,6 +305,7 @@ impl<K: Kit> World<'_, K> {
     fn write_down(&mut self, conn: ConnId, frame: &Frame) {
         let mut bytes = BytesMut::new();
         encode(frame, &mut bytes);
+        self.trace.frame_sent(self.now, trace::Wire::Down(conn), frame);
         self.conns[conn as usize].down.push(self.now, &WIRE, &bytes);
     }
 
@@ -376,6 +382,7 @@ impl<K: Kit> World<'_, K> {
         let instance = self.servers[id as usize].instance;
         if self.host.disk_full == 0 {
             self.host.files.tombstone = Some(Mark { instance, reason });
+            self.film(|_| trace::Mark::WordLeft { server: id, reason });
         } else {
             self.servers[id as usize].truth.disturbed = true;
         }
@@ -389,7 +396,8 @@ impl<K: Kit> World<'_, K> {
         process.alive = false;
         process.truth.died_at = now;
         let (told, parent) = (std::mem::replace(&mut process.told, true), process.parent);
-        let reason = process.truth.end;
+        let (reason, killed) = (process.truth.end, process.truth.killed);
+        self.film(|_| trace::Mark::ServerGone { server: id, reason, killed });
         self.note(|_| (format!("server {id}"), "is dead".to_owned(), format!("{reason:?}")));
         if self.host.listener == Some(id) {
             self.host.listener = None;
@@ -415,6 +423,7 @@ impl<K: Kit> World<'_, K> {
         self.host.reap(Process::Server(id));
         if self.host.lock == Some(id) {
             self.host.lock = None;
+            self.film(|_| trace::Mark::Unlocked);
         }
     }
 
@@ -425,6 +434,8 @@ impl<K: Kit> World<'_, K> {
             process.told = true;
             process.truth.end = Some(GoneReason::Rebooted);
             process.truth.killed = true;
+            let reason = process.truth.end;
+            self.film(|_| trace::Mark::ServerGone { server: id, reason, killed: true });
         }
         for conn in &mut self.conns {
             if conn.server == Some(id) {
