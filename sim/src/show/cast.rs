@@ -103,11 +103,11 @@ impl Cast {
         let mut x = TIMES_WIDTH;
         for (role, client, mirrored) in order {
             let (name, width) = match role {
-                Role::Client => ("client", 138),
-                Role::Link => ("link", 86),
-                Role::Proxy => ("proxy", 86),
+                Role::Client => ("client", if clients > 1 { 124 } else { 138 }),
+                Role::Link => ("link", if clients > 1 { 72 } else { 90 }),
+                Role::Proxy => ("proxy", if clients > 1 { 72 } else { 90 }),
                 Role::Server => ("server", 124),
-                Role::Host => ("host", 84),
+                Role::Host => ("host", 70),
             };
             let title = match client {
                 Some(client) if clients > 1 => format!("{name} {}", self.letter(client)),
@@ -147,7 +147,12 @@ impl Cast {
 
     /// What a client is called.
     pub(super) fn name_of_client(&self, client: u32) -> String {
-        format!("client {}", self.letter(client))
+        if self.names.len() > 1 { format!("client {}", self.letter(client)) } else { "client".to_owned() }
+    }
+
+    /// What a user is called.
+    pub(super) fn name_of_user(&self, name: u8) -> String {
+        if self.names.len() > 1 { format!("user {}", char::from(b'a' + name)) } else { "user".to_owned() }
     }
 
     pub(super) fn client_named(&self, name: u8) -> Option<u32> {

@@ -6,13 +6,17 @@
 //! story    lines, bars and arrows
 //! teller   from what was seen to those
 //! rhythm   where a moment is on the page: quiet time cut short, swarms drawn together
-//! svg      the picture
+//! svg      the picture: lanes, bars, the story
+//! arrows   and the messages
+//! ink      elements and text, safely written
 //! page     the page around it
 //! ```
 //!
 //! The same run gives the same bytes. Nothing here writes a file; that is left to `command`.
 
+mod arrows;
 mod cast;
+mod ink;
 mod page;
 mod rhythm;
 mod story;
@@ -25,14 +29,45 @@ use std::ops::RangeInclusive;
 
 use reattach::session::Time;
 
+use self::ink::escape;
 use self::rhythm::Rhythm;
 use self::story::Story;
-use self::svg::{DEFINITIONS, Drawing, HEADS_HEIGHT, STYLE, escape};
+use self::svg::{Drawing, HEADS_HEIGHT, STYLE};
 use crate::run::Outcome;
 use crate::scenario::{Mode, Scenario};
 
 /// By this, a file is known as one that was drawn here.
 pub const SIGNATURE: &str = "drawn by cargo sim show";
+
+/// The tip of an arrow: one for each colour, because not every browser gives it its arrow's.
+macro_rules! tip {
+    ($name:literal) => {
+        concat!(
+            "<marker id=\"",
+            $name,
+            "\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" ",
+            "orient=\"auto\"><path class=\"",
+            $name,
+            "\" d=\"M0 .8L7.5 4L0 7.2Z\"/></marker>"
+        )
+    };
+}
+
+/// What stands behind the picture: tips of arrows, hatching, torn paper.
+const DEFINITIONS: &str = concat!(
+    "<defs>",
+    tip!("tip-up"),
+    tip!("tip-down"),
+    tip!("tip-old"),
+    "<marker id=\"lost\" viewBox=\"-5 -5 10 10\" markerWidth=\"10\" markerHeight=\"10\" ",
+    "markerUnits=\"userSpaceOnUse\"><path class=\"cross\" d=\"M-4 -4L4 4M4 -4L-4 4\"/></marker>",
+    "<pattern id=\"hatch\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" ",
+    "patternTransform=\"rotate(45)\"><path class=\"hatch\" d=\"M0 0V7\"/></pattern>",
+    "<pattern id=\"torn\" width=\"12\" height=\"10\" patternUnits=\"userSpaceOnUse\" y=\"-5\">",
+    "<path class=\"paper\" d=\"M0 3L6 0L12 3V10L6 7L0 10Z\"/>",
+    "<path class=\"tear\" d=\"M0 3L6 0L12 3M0 10L6 7L12 10\"/></pattern>",
+    "</defs>"
+);
 
 /// What is drawn.
 #[derive(Clone, Debug)]
@@ -46,7 +81,6 @@ pub struct Picture {
     holds: bool,
     hash: u64,
     events: u64,
-    ended_at: Time,
     story: Story,
     rhythm: Rhythm,
 }
@@ -74,7 +108,6 @@ impl Picture {
             holds: violation.is_none(),
             hash: outcome.trace.hash(),
             events: outcome.trace.events(),
-            ended_at: outcome.ended_at,
             story,
             rhythm,
         }

@@ -6,7 +6,7 @@ const all = (selector, from = document) => [...from.querySelectorAll(selector)];
 const events = JSON.parse(find("#events").textContent);
 const [stage, picture, body, details, tooltip] =
   ["#stage", "#picture", "#body", "#details", "#tooltip"].map(selector => find(selector));
-const ZOOM_MAX = 60, OPEN_AT = 9;
+const ZOOM_MAX = 60, OPEN_AT = 12;
 const width = +picture.getAttribute("width"), height = +picture.getAttribute("height");
 let zoom = 1, chosen = null;
 
@@ -21,6 +21,7 @@ for (const node of nodes.values()) {
   node.setAttribute("role", "button");
   node.setAttribute("aria-label", node.dataset.tip);
 }
+const swarms = [...events.entries()].filter(([, event]) => event.members);
 // In the order in which one walks through them; what is not in the drawn part is not there.
 const order = [...nodes.keys()].sort((a, b) => events[a].y - events[b].y || a - b);
 
@@ -45,7 +46,7 @@ function stretch() {
   for (const { node, y1, y2 } of lines) { node.setAttribute("y1", at(y1)); node.setAttribute("y2", at(y2)); }
   for (const { node, points } of shapes) node.setAttribute("points", points.map(([x, y]) => `${x},${at(y)}`).join(" "));
   thin();
-  for (const [id, event] of events.entries()) if (event.members) open(id, event);
+  openAll();
   find("#zoom").textContent = `${Math.round(zoom * 100)}%`;
   find("#out").disabled = zoom <= smallest();
   find("#in").disabled = zoom >= ZOOM_MAX;
@@ -62,17 +63,22 @@ function thin() {
     if (fits) taken.push(y);
     for (const text of all("text", row.node)) text.classList.toggle("crowded", !fits);
   }
-  const names = [];
-  for (const node of all(".name", body).filter(name => !name.closest(".member"))) {
-    const y = +node.parentNode.dataset.y * zoom, key = `${node.getAttribute("x")}`;
-    const fits = zoom >= 1 || !names.some(([x, other]) => x === key && Math.abs(other - y) < 11);
-    if (fits) names.push([key, y]);
-    node.classList.toggle("crowded", !fits);
-  }
+  taken_names.clear();
+  for (const { node, x, y } of names) node.classList.toggle("crowded", !hasRoom(taken_names, x, y * zoom) && zoom < 1);
+}
+
+// Names of messages stand at the ends of arrows, below each other; only so many have room.
+const names = all(".name", body).map(node => ({ node, x: node.getAttribute("x"), y: +node.parentNode.dataset.y }));
+const taken_names = new Map();
+function hasRoom(taken, x, y) {
+  const others = taken.get(String(x)) ?? [];
+  if (others.some(other => Math.abs(other - y) < 11)) return false;
+  taken.set(String(x), [...others, y]);
+  return true;
 }
 
 // Messages that are drawn together come apart once there is room for each.
-function open(id, { members, ends: [x1, x2] }) {
+function open(id, { members, ends: [x1, x2] }, taken) {
   const node = nodes.get(id);
   const depth = (members.at(-1)[0] - members[0][0]) / 10 * zoom;
   const apart = depth / members.length >= OPEN_AT;
@@ -88,12 +94,18 @@ function open(id, { members, ends: [x1, x2] }) {
   for (const [top, bottom, name, told] of members) {
     const [y1, y2] = [top / 10 * zoom, bottom / 10 * zoom];
     if (Math.max(y1, y2) < seen.top - 400 || y1 > seen.bottom + 400) continue;
-    const member = svg("g", { class: `member msg ${node.classList.contains("stale") ? "stale" : ""}` }, node);
+    const member = svg("g", { class: `member msg ${[...node.classList].filter(name => ["up", "down", "stale", "unheard", "lost"].includes(name)).join(" ")}` }, node);
     member.dataset.tip = told;
     svg("line", { class: "hit", x1, y1, x2, y2 }, member);
     svg("line", { class: "shaft", x1, y1, x2, y2 }, member);
-    svg("text", { class: "name", x: x1 < x2 ? x1 + 120 : x1 - 120, y: y1 - 2, "text-anchor": x1 < x2 ? "start" : "end" }, member).textContent = name;
+    if (!hasRoom(taken, x1 < x2 ? x1 + 9 : x1 - 9, y1)) continue;
+    svg("text", { class: "name", x: x1 < x2 ? x1 + 9 : x1 - 9, y: y1 - 2, "text-anchor": x1 < x2 ? "start" : "end" }, member).textContent = name;
   }
+}
+
+function openAll() {
+  const taken = new Map(taken_names);
+  for (const [id, event] of swarms) open(id, event, taken);
 }
 
 const smallest = () => Math.min(1, (stage.clientHeight - 60) / height);
@@ -240,10 +252,9 @@ stage.addEventListener("pointerleave", () => { tooltip.hidden = true; });
 let scrolled = 0;
 stage.addEventListener("scroll", () => {
   cancelAnimationFrame(scrolled);
-  scrolled = requestAnimationFrame(() => { for (const [id, event] of events.entries()) if (event.members && nodes.get(id).classList.contains("open")) open(id, event); });
+  scrolled = requestAnimationFrame(openAll);
 });
 addEventListener("beforeprint", () => { zoom = 1; stretch(); });
 const asked = /^#e(\d+)$/.exec(location.hash);
 stretch();
 if (asked && nodes.has(+asked[1])) choose(+asked[1]);
-stage.focus({ preventScroll: true });

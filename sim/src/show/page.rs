@@ -4,12 +4,13 @@
 
 use serde::Serialize;
 
+use super::arrows::summary;
+use super::ink::escape;
 use super::rhythm::Length;
-use super::story::{Arrow, Course, Row, Sign};
-use super::svg::{DEFINITIONS, Drawing, HEADS_HEIGHT, STYLE, escape, summary};
-use super::{Picture, SIGNATURE};
+use super::story::{Arrow, Row, Sign};
+use super::svg::{Drawing, HEADS_HEIGHT, STYLE};
+use super::{DEFINITIONS, Picture, SIGNATURE};
 use crate::scenario::Mode;
-use crate::trace::Fate;
 
 const PAGE: &str = include_str!("page.html");
 const PAGE_STYLE: &str = include_str!("page.css");
@@ -48,13 +49,14 @@ impl Picture {
             Mode::Recoverable => "faults that can be recovered from",
             Mode::Hostile => "hostile faults",
         };
-        let facts = format!("{mode} \u{b7} {} events until {} s", self.events, self.ended_at);
+        let facts = format!("{mode} \u{b7} {} events", self.events);
         let fields = [
             ("signature", SIGNATURE.to_owned()),
             ("title", escape(&self.title)),
             ("facts", facts),
             ("verdict", escape(&self.verdict)),
             ("held", if self.holds { "held" } else { "broken" }.to_owned()),
+            ("badge", if self.holds { "\u{2713}" } else { "\u{2717}" }.to_owned()),
             ("again", escape(&self.again)),
             ("hash", format!("{:016x}", self.hash)),
             ("width", width.to_string()),
@@ -118,19 +120,15 @@ impl Picture {
 
     /// When a message arrived, and what became of it.
     fn way(&self, arrow: &Arrow) -> Vec<(&'static str, String)> {
-        let fate = match arrow.course {
-            Course::Arrived(Fate::Taken) => None,
-            Course::Arrived(Fate::Stale) => Some("news of an old attempt: ignored"),
-            Course::Arrived(Fate::Unheard) => Some("nobody listens to it any more"),
-            Course::Lost => Some("never arrives"),
-        };
         let mut more = Vec::new();
         if let Some(at) = arrow.arrives {
             let (sent, arrived) = (self.story.times[arrow.sent], self.story.times[at]);
             let way = humantime::format_duration(arrived.since(sent));
             more.push(("arrives", format!("{arrived}, {way} later")));
         }
-        more.extend(fate.map(|fate| ("fate", fate.to_owned())));
+        if !arrow.fate().is_empty() {
+            more.push(("fate", arrow.fate().to_owned()));
+        }
         more
     }
 
@@ -143,7 +141,7 @@ impl Picture {
                 top,
                 bottom,
                 arrow.name.clone(),
-                format!("{} {}", self.story.times[arrow.sent], drawing.told(arrow)),
+                format!("{} {}", self.story.times[arrow.sent], arrow.sentence()),
             )
         });
         let until = self.story.times[last.sent];

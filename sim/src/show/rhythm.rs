@@ -11,7 +11,7 @@ use std::time::Duration;
 use reattach::session::Time;
 
 use super::cast::LaneId;
-use super::story::{Arrow, Course, MarkId, Sign, Story};
+use super::story::{Arrow, Course, MarkId, Story};
 use crate::trace::Fate;
 
 /// A length on the page: tenths of a pixel.
@@ -24,13 +24,16 @@ const LINE: Length = 220;
 const LINE_OF_TWO: Length = 370;
 /// The name of a message.
 const LABEL: Length = 140;
-/// Between any two things that are seen.
+/// Between any two things that are seen, and above a name that must not lie on an arrow's tip.
 const STEP: Length = 45;
+const CLEAR: Length = 110;
 /// Quiet time that is worth a word.
 const QUIET: Duration = Duration::from_secs(1);
-const BREAK: Length = 400;
+const BREAK: Length = 460;
+/// Where time was cut, above what comes after.
+const TEAR: Length = 160;
 /// Messages of one kind that are still drawn one by one.
-const TRAFFIC_MAX: usize = 6;
+const TRAFFIC_MAX: usize = 8;
 const HEARTBEATS_MAX: usize = 2;
 /// A swarm's height grows with the number of its messages, slowly.
 const SWARM: RangeInclusive<Length> = 300..=1400;
@@ -61,7 +64,11 @@ pub(super) struct Rhythm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Beat {
     Nothing,
-    Line { two: bool },
+    /// A line of the story, and the name of a message that starts with it.
+    Line {
+        two: bool,
+        named: bool,
+    },
     Label,
     Point,
     Swarm,
@@ -156,7 +163,8 @@ impl Rhythm {
             beats[arrow.sent] = Beat::Label;
         }
         for row in &story.rows {
-            beats[row.mark] = Beat::Line { two: row.needs_two_lines() };
+            let named = beats[row.mark] == Beat::Label;
+            beats[row.mark] = Beat::Line { two: row.needs_two_lines(), named };
         }
         beats
     }
@@ -174,20 +182,24 @@ impl Rhythm {
             }
             if let Some((earlier, before)) = last {
                 let quiet = story.times[mark].since(story.times[earlier]);
-                let mut gap = STEP.max(room_for(quiet));
+                let step = if (before, beat) == (Beat::Point, Beat::Label) { CLEAR } else { STEP };
+                let mut gap = step.max(room_for(quiet));
                 if beat == Beat::Swarm {
                     gap = shares[mark];
                 } else if quiet >= QUIET {
                     gap = gap.max(BREAK);
                 }
                 if quiet >= QUIET && !(beat == Beat::Swarm && before == Beat::Swarm) && gap >= BREAK {
-                    self.breaks.push(Break { y: y + gap / 2, length: quiet });
+                    self.breaks.push(Break { y: y + gap - TEAR, length: quiet });
                 }
                 y += gap;
             }
             match beat {
-                Beat::Line { two } => {
+                Beat::Line { two, named } => {
                     y = y.max(line_end);
+                    if named {
+                        label_end = y + LABEL;
+                    }
                     line_end = y + if two { LINE_OF_TWO } else { LINE };
                 }
                 Beat::Label => {
@@ -243,14 +255,3 @@ fn room_for(quiet: Duration) -> Length {
     let millis = u64::try_from(quiet.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
     Length::try_from(millis.ilog2()).unwrap_or_default() * 20
 }
-
-impl super::story::Row {
-    /// What and why do not fit beside each other.
-    pub(super) fn needs_two_lines(&self) -> bool {
-        let length = self.what.chars().count() + self.why.chars().count();
-        self.sign == Sign::Violation || (!self.why.is_empty() && length > LINE_CHARS_MAX)
-    }
-}
-
-/// Letters of a line of the story.
-const LINE_CHARS_MAX: usize = 52;

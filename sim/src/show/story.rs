@@ -30,7 +30,7 @@ pub(super) enum Sign {
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) mark: MarkId,
-    pub(super) lane: LaneId,
+    pub(super) spot: Spot,
     pub(super) who: String,
     pub(super) what: String,
     pub(super) why: String,
@@ -55,9 +55,9 @@ pub(super) enum BarEnd {
     /// It does not, or another takes its place.
     Open,
     /// In order.
-    Cap(String),
+    Cap,
     /// By force.
-    Cross(String),
+    Cross,
 }
 
 /// Something that lasts.
@@ -87,8 +87,8 @@ pub(super) enum Course {
 pub(super) struct Arrow {
     pub(super) sent: MarkId,
     pub(super) arrives: Option<MarkId>,
-    pub(super) from: End,
-    pub(super) to: End,
+    pub(super) from: Spot,
+    pub(super) to: Spot,
     pub(super) link: u32,
     pub(super) course: Course,
     pub(super) name: String,
@@ -97,9 +97,9 @@ pub(super) struct Arrow {
     pub(super) is_traffic: bool,
 }
 
-/// Where an arrow begins or ends: in a lane, and at a pole of that lane, if it has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct End {
+/// A place in the picture: a lane, and a pole of that lane, if it has any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Spot {
     pub(super) lane: LaneId,
     pub(super) slot: usize,
 }
@@ -114,3 +114,20 @@ pub(super) struct Story {
     pub(super) bars: Vec<Bar>,
     pub(super) arrows: Vec<Arrow>,
 }
+
+impl Row {
+    /// The line in one sentence.
+    pub(super) fn sentence(&self) -> String {
+        let told = format!("{} {}", self.who, self.what);
+        if self.why.is_empty() { told } else { format!("{told} \u{2014} {}", self.why) }
+    }
+
+    /// What and why do not fit beside each other.
+    pub(super) fn needs_two_lines(&self) -> bool {
+        let letters = self.what.chars().count() + self.why.chars().count();
+        self.sign == Sign::Violation || (!self.why.is_empty() && letters > LINE_LETTERS)
+    }
+}
+
+/// Letters that fit beside each other.
+const LINE_LETTERS: usize = 50;

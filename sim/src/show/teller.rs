@@ -7,7 +7,7 @@ use reattach::session::client::{Attempt, Status};
 use reattach::session::{launch, server};
 
 use super::cast::{Cast, LaneId, Role};
-use super::story::{Arrow, Bar, BarEnd, Course, End, MarkId, Row, Shape, Sign, Story};
+use super::story::{Arrow, Bar, BarEnd, Course, MarkId, Row, Shape, Sign, Spot, Story};
 use super::words::{self, Tone};
 use crate::check::Violation;
 use crate::scenario::{Scenario, What};
@@ -31,7 +31,6 @@ impl Story {
             dials: BTreeMap::new(),
             exits: BTreeMap::new(),
             ended: BTreeMap::new(),
-            broken: Vec::new(),
         };
         for (id, (_, mark)) in film.marks().iter().enumerate() {
             teller.tell(id, mark);
@@ -68,9 +67,8 @@ struct Teller<'s> {
     dials: BTreeMap<u32, usize>,
     /// By proxy: why it is about to exit.
     exits: BTreeMap<u32, String>,
-    /// By link: when its proxy ended, and where that stood.
-    ended: BTreeMap<u32, (MarkId, End)>,
-    broken: Vec<u32>,
+    /// By link: when its proxy ended, where that stood, and how.
+    ended: BTreeMap<u32, (MarkId, Spot, ProgramExit)>,
 }
 
 impl Teller<'_> {
@@ -79,13 +77,13 @@ impl Teller<'_> {
             Mark::Begins { entry } => self.entry_begins(id, *entry),
             Mark::Ends { entry } => self.entry_ends(id, *entry),
             Mark::Chapter { what } => {
-                self.row(id, 0, "world".to_owned(), *what, "", (Tone::Calm, Sign::Chapter));
+                self.row(id, Spot::default(), "world".to_owned(), what, "", (Tone::Calm, Sign::Chapter));
             }
             Mark::Client { client, status, attempt, why } => self.client(id, *client, status, *attempt, why),
             Mark::Dialed { link, client, attempt, launch } => {
                 let lane = self.story.cast.lane(Role::Link, Some(*client));
                 self.begin(id, Actor::Link(*link), lane, Shape::Pole, Tone::Busy);
-                self.name_bar(Actor::Link(*link), &format!("#{attempt}"), "ssh connects");
+                self.name_bar(Actor::Link(*link), "", "ssh connects");
                 let name = format!("ssh #{attempt}: {}", words::wish(*launch));
                 let arrow = self.arrow(id, Role::Client, Role::Proxy, *link, name, String::new());
                 self.dials.insert(*link, arrow);
@@ -97,7 +95,6 @@ impl Teller<'_> {
                     (true, false) => "broken; the host does not know",
                     (false, _) => "broken; nobody knows",
                 };
-                self.broken.push(*link);
                 self.change(id, Actor::Link(*link), Tone::Bad, noticed);
             }
             Mark::LinkClosed { link } => self.change(id, Actor::Link(*link), Tone::Done, "closed"),
@@ -120,14 +117,14 @@ impl Teller<'_> {
                 self.begin(id, Actor::Lock, lane, Shape::Pole, Tone::Calm);
                 self.name_bar(Actor::Lock, "locked", &format!("server {server} holds the lock: it is alive"));
             }
-            Mark::Unlocked => self.end(id, Actor::Lock, BarEnd::Cap(String::new())),
+            Mark::Unlocked => self.end(id, Actor::Lock, BarEnd::Cap),
             Mark::HostDown => {
                 let lane = self.story.cast.lane(Role::Host, None);
-                self.end(id, Actor::Lock, BarEnd::Cross(String::new()));
+                self.end(id, Actor::Lock, BarEnd::Cross);
                 self.begin(id, Actor::Host, lane, Shape::Pole, Tone::Bad);
                 self.name_bar(Actor::Host, "down", "the host is down");
             }
-            Mark::HostUp => self.end(id, Actor::Host, BarEnd::Cap(String::new())),
+            Mark::HostUp => self.end(id, Actor::Host, BarEnd::Cap),
             // Said again by the next proxy that looks, and by the frames that follow.
             Mark::WordLeft { .. } | Mark::Attached { .. } => {}
             Mark::Sent { message, wire, word } => self.sent(id, *message, *wire, word),
@@ -141,13 +138,17 @@ impl Teller<'_> {
 
     fn entry_begins(&mut self, id: MarkId, entry: u32) {
         let what = &self.scenario.entries[entry as usize].what;
-        let (who, told, why) = words::entry(what);
+        let (told, why) = words::entry(what);
+        let who = match what {
+            What::User(user) => self.story.cast.name_of_user(user.client),
+            What::Fault(_) => "fault".to_owned(),
+        };
         let lanes = self.story.cast.lanes_of_entry(what);
         let look = match what {
             What::User(_) => (Tone::Calm, Sign::User),
             What::Fault(_) => (Tone::Bad, Sign::Fault),
         };
-        self.row(id, lanes[0], who, &told, &why, look);
+        self.row(id, Spot { lane: lanes[0], slot: 0 }, who, &told, &why, look);
         if let What::Fault(fault) = what
             && fault.kind.is_lasting()
         {
@@ -165,9 +166,16 @@ impl Teller<'_> {
         };
         let lanes = self.story.cast.lanes_of_entry(what);
         let (told, why) = (words::fault_over(fault.kind), format!("{} ends", fault.kind));
-        self.row(id, lanes[0], "fault".to_owned(), told, &why, (Tone::Calm, Sign::FaultOver));
+        self.row(
+            id,
+            Spot { lane: lanes[0], slot: 0 },
+            "fault".to_owned(),
+            told,
+            &why,
+            (Tone::Calm, Sign::FaultOver),
+        );
         for lane in lanes {
-            self.end(id, Actor::Fault(entry, lane), BarEnd::Cap(String::new()));
+            self.end(id, Actor::Fault(entry, lane), BarEnd::Cap);
         }
     }
 
@@ -181,7 +189,7 @@ impl Teller<'_> {
         let who = self.story.cast.name_of_client(client);
         let why = if why == "user" { format!("attempt {attempt}") } else { why.to_owned() };
         let what = if detail.is_empty() { label.to_owned() } else { format!("{label} ({detail})") };
-        self.row(id, lane, who, &what, &why, (tone, Sign::State));
+        self.row(id, Spot { lane, slot: 0 }, who, &what, &why, (tone, Sign::State));
     }
 
     fn link_gone(&mut self, id: MarkId, link: u32, status: ProgramExit, words: &str, fate: Fate) {
@@ -192,7 +200,10 @@ impl Teller<'_> {
             name.push_str(", again");
         }
         let arrow = self.arrow(id, Role::Link, Role::Client, link, name.clone(), words.to_owned());
-        if let Some((ended, from)) = self.ended.remove(&link) {
+        // Where ssh had an end of its own, the client never learns the proxy's.
+        if let Some((ended, from, how)) = self.ended.remove(&link)
+            && how == status
+        {
             self.story.arrows[arrow].sent = ended;
             self.story.arrows[arrow].from = from;
         }
@@ -201,13 +212,20 @@ impl Teller<'_> {
             // It never got through.
             self.story.arrows[dial].to.lane = self.story.cast.lane(Role::Link, Some(client));
         }
-        self.end(id, Actor::Link(link), BarEnd::Cap(String::new()));
+        self.end(id, Actor::Link(link), BarEnd::Cap);
         if fate == Fate::Stale {
             let lane = self.story.cast.lane(Role::Client, Some(client));
             let who = self.story.cast.name_of_client(client);
             let why = format!("{name}: {words}");
             let why = why.trim_end_matches([':', ' ']);
-            self.row(id, lane, who, "ignores news of an old attempt", why, (Tone::Calm, Sign::Step));
+            self.row(
+                id,
+                Spot { lane, slot: 0 },
+                who,
+                "ignores news of an old attempt",
+                why,
+                (Tone::Calm, Sign::Step),
+            );
         }
     }
 
@@ -228,7 +246,8 @@ impl Teller<'_> {
         }
         if let Some(told) = words::proxy_does(effect) {
             let lane = self.story.cast.lane(Role::Proxy, Some(self.story.cast.client_of_proxy(proxy)));
-            self.row(id, lane, format!("proxy {proxy}"), &told, "", (Tone::Calm, Sign::Step));
+            let spot = self.at(Actor::Proxy(proxy), lane);
+            self.row(id, spot, format!("proxy {proxy}"), &told, "", (Tone::Calm, Sign::Step));
         }
     }
 
@@ -238,20 +257,19 @@ impl Teller<'_> {
             (cast.link_of_proxy(proxy), cast.lane(Role::Proxy, Some(cast.client_of_proxy(proxy))));
         let from = self.at(Actor::Proxy(proxy), lane);
         let Some(how) = how else {
-            return self.end(id, Actor::Proxy(proxy), BarEnd::Cross(String::new()));
+            return self.end(id, Actor::Proxy(proxy), BarEnd::Cross);
         };
-        self.ended.insert(link, (id, from));
-        let ending = words::ending(how);
+        self.ended.insert(link, (id, from, how));
         let (told, end, tone) = match how {
-            ProgramExit::Code(code) => (format!("exits with {code}"), BarEnd::Cap(ending), Tone::Calm),
+            ProgramExit::Code(code) => (format!("exits with {code}"), BarEnd::Cap, Tone::Calm),
             ProgramExit::Signal(signal) => {
-                (format!("is killed by signal {signal}"), BarEnd::Cross(ending), Tone::Bad)
+                (format!("is killed by signal {signal}"), BarEnd::Cross, Tone::Bad)
             }
         };
         let sign = if tone == Tone::Bad { Sign::Death } else { Sign::Step };
         self.end(id, Actor::Proxy(proxy), end);
         let why = self.exits.remove(&proxy).unwrap_or_default();
-        self.row(id, lane, format!("proxy {proxy}"), &told, &why, (tone, sign));
+        self.row(id, from, format!("proxy {proxy}"), &told, &why, (tone, sign));
     }
 
     fn server_starts(&mut self, id: MarkId, server: u32, proxy: u32) {
@@ -275,19 +293,19 @@ impl Teller<'_> {
         } else {
             (format!("{label} ({detail})"), why)
         };
-        self.row(id, lane, format!("server {server}"), &what, why, (tone, Sign::State));
+        self.row(id, Spot { lane, slot: 0 }, format!("server {server}"), &what, why, (tone, Sign::State));
     }
 
     fn server_gone(&mut self, id: MarkId, server: u32, reason: Option<GoneReason>, killed: bool) {
         let lane = self.story.cast.lane(Role::Server, None);
         let told = words::server_end(reason, killed);
         let (end, tone, sign) = if killed {
-            (BarEnd::Cross(String::new()), Tone::Bad, Sign::Death)
+            (BarEnd::Cross, Tone::Bad, Sign::Death)
         } else {
-            (BarEnd::Cap(String::new()), Tone::Done, Sign::Step)
+            (BarEnd::Cap, Tone::Done, Sign::Step)
         };
         self.end(id, Actor::Server(server), end);
-        self.row(id, lane, format!("server {server}"), &told, "", (tone, sign));
+        self.row(id, Spot { lane, slot: 0 }, format!("server {server}"), &told, "", (tone, sign));
     }
 
     fn sent(&mut self, id: MarkId, message: u32, wire: Wire, word: &Word) {
@@ -308,18 +326,24 @@ impl Teller<'_> {
         let id = self.story.times.len();
         self.story.times.push(violation.at);
         let what = format!("{} is broken", violation.promise);
-        self.row(id, 0, "promise".to_owned(), &what, &violation.what, (Tone::Bad, Sign::Violation));
+        self.row(
+            id,
+            Spot::default(),
+            "promise".to_owned(),
+            &what,
+            &violation.what,
+            (Tone::Bad, Sign::Violation),
+        );
     }
 
-    /// Whatever is on its way now never arrives: it stops where its way ends.
+    /// Whatever is on its way now never arrives. Where it was lost, nobody can tell who sees only
+    /// that it did not come; it ends on the link.
     fn finish(self) -> Story {
-        let Teller { mut story, broken, .. } = self;
+        let Teller { mut story, .. } = self;
         let Story { cast, arrows, .. } = &mut story;
         for arrow in arrows.iter_mut().filter(|arrow| arrow.arrives.is_none()) {
             let client = Some(cast.client_of_link(arrow.link));
-            let towards_host = cast.lanes[arrow.to.lane].role == Role::Server;
-            let role = if towards_host && !broken.contains(&arrow.link) { Role::Proxy } else { Role::Link };
-            arrow.to = End { lane: cast.lane(role, client), slot: 0 };
+            arrow.to = Spot { lane: cast.lane(Role::Link, client), slot: 0 };
         }
         story
     }
@@ -327,14 +351,14 @@ impl Teller<'_> {
     fn row(
         &mut self,
         mark: MarkId,
-        lane: LaneId,
+        spot: Spot,
         who: String,
         what: &str,
         why: &str,
         (tone, sign): (Tone, Sign),
     ) {
         let (what, why) = (what.to_owned(), why.to_owned());
-        self.story.rows.push(Row { mark, lane, who, what, why, tone, sign });
+        self.story.rows.push(Row { mark, spot, who, what, why, tone, sign });
     }
 
     fn begin(&mut self, from: MarkId, actor: Actor, lane: LaneId, shape: Shape, tone: Tone) {
@@ -401,9 +425,9 @@ impl Teller<'_> {
         place
     }
 
-    fn at(&self, actor: Actor, lane: LaneId) -> End {
+    fn at(&self, actor: Actor, lane: LaneId) -> Spot {
         let slot = self.open.get(&actor).map_or(0, |bar| self.story.bars[*bar].slot);
-        End { lane, slot }
+        Spot { lane, slot }
     }
 
     fn arrow(
@@ -418,7 +442,7 @@ impl Teller<'_> {
         let client = Some(self.story.cast.client_of_link(link));
         let end = |role| {
             let lane = self.story.cast.lane(role, client);
-            if role == Role::Link { self.at(Actor::Link(link), lane) } else { End { lane, slot: 0 } }
+            if role == Role::Link { self.at(Actor::Link(link), lane) } else { Spot { lane, slot: 0 } }
         };
         let (from, to) = (end(from), end(to));
         let (arrives, course) = (None, Course::Lost);

@@ -121,11 +121,11 @@ pub(super) fn server_end(reason: Option<GoneReason>, killed: bool) -> String {
     }
 }
 
-/// An entry of the scenario: who, what, and as the scenario has it.
-pub(super) fn entry(what: &What) -> (String, String, String) {
+/// An entry of the scenario: what, and as the scenario has it.
+pub(super) fn entry(what: &What) -> (String, String) {
     match what {
-        What::User(user) => (format!("user {}", char::from(b'a' + user.client)), act(user), String::new()),
-        What::Fault(fault) => ("fault".to_owned(), fault_text(fault), fault.to_string()),
+        What::User(user) => (act(user), String::new()),
+        What::Fault(fault) => (fault_text(fault), fault.to_string()),
     }
 }
 
@@ -233,10 +233,7 @@ mod tests {
     #[test]
     fn a_user_can_be_read_aloud() {
         let act = Act::Send { count: 4, every: Duration::from_millis(200), bytes: 40 };
-        let (who, what, _) = entry(&What::User(User { client: 1, act }));
-        assert_eq!(
-            (who.as_str(), what.as_str()),
-            ("user b", "sends 4 requests of 40 bytes, one every 200ms")
-        );
+        let (what, _) = entry(&What::User(User { client: 1, act }));
+        assert_eq!(what, "sends 4 requests of 40 bytes, one every 200ms");
     }
 }

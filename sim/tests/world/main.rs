@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own fixture has nothing better to say")]
 
+mod browser;
 mod determinism;
+mod picture;
 mod put_back;
 mod situations;
 mod usage;

@@ -22,7 +22,7 @@ fn caught_by<K: Kit>() -> Option<Promise> {
 }
 
 /// The founding bug: a reconnect that finds nobody starts a server.
-struct SpawnsOnReconnect {
+pub(crate) struct SpawnsOnReconnect {
     machine: Launch,
     config: LaunchConfig,
     reconnects: bool,
@@ -57,7 +57,7 @@ impl LaunchMachine for SpawnsOnReconnect {
     }
 }
 
-struct WithSpawningProxy;
+pub(crate) struct WithSpawningProxy;
 
 impl Kit for WithSpawningProxy {
     type Client = Client;
