@@ -10,6 +10,7 @@ use super::{ClientId, World, client_name};
 use crate::check::Promise;
 use crate::machine::{ClientMachine as _, Kit};
 use crate::scenario::Mode;
+use crate::trace::Mark;
 
 /// Time between two looks whether everything has settled.
 const LOOK: Duration = Duration::from_millis(500);
@@ -25,6 +26,7 @@ impl<K: Kit> World<'_, K> {
                 Mode::Recoverable => self.scenario.setting.settle_bound(),
                 Mode::Hostile => AFTERMATH,
             };
+        self.film(|_| Mark::Chapter { what: "no more faults; the network is good" });
         for client in 0..self.clients.len() as ClientId {
             self.weather.client_mut(client).next_proxy_dies = None;
             // What is on its way is to be answered; what was not yet asked, nobody waits for.
@@ -101,6 +103,7 @@ impl<K: Kit> World<'_, K> {
     /// All users leave; links that are dead without knowing it are found out by their keepalives.
     pub(super) fn on_finish(&mut self) {
         self.note(|_| ("world".to_owned(), "all sessions end".to_owned(), String::new()));
+        self.film(|_| Mark::Chapter { what: "all sessions end" });
         for client in 0..self.clients.len() as ClientId {
             if !self.clients[client as usize].status.is_final() {
                 self.close_client(client);
