@@ -8,6 +8,8 @@
 //! check     promises and goals
 //! trace     what a run leaves behind
 //! run       scenario to verdict
+//! shrink    a scenario that breaks a promise, made as small as it gets
+//! show      a run as a picture
 //! command   the command line
 //! ```
 //!
@@ -20,5 +22,7 @@ pub mod dice;
 pub mod machine;
 pub mod run;
 pub mod scenario;
+pub mod show;
+pub mod shrink;
 pub mod trace;
 mod world;

@@ -1,5 +1,5 @@
 //! What a run leaves behind: a rolling hash of everything that happened, and, where asked for, one
-//! line a transition.
+//! line a transition or what a picture is drawn from.
 //!
 //! ```text
 //!    12.345  client a   Reconnecting(2) #7 -> Connected    welcome received=41
@@ -9,8 +9,12 @@
 //! Lines are only made where somebody reads them; the hash is always kept and costs one
 //! multiplication an event. What is worth a line is left to the world.
 
+mod film;
+
 use std::fmt::{self, Write as _};
 
+pub use film::{Fate, Film, Mark, Wire, Word};
+use reattach::proto::Frame;
 use reattach::session::Time;
 
 /// Events between two checkpoints of the hash.
@@ -26,6 +30,8 @@ pub enum Detail {
     Lines,
     /// And every event: to find the first one that differs between two runs.
     Events,
+    /// The hash, and who did what to whom: for a picture.
+    Picture,
 }
 
 /// One event, and the hash of everything up to it.
@@ -75,12 +81,14 @@ pub struct Trace {
     checkpoints: Vec<u64>,
     lines: Vec<Line>,
     steps: Vec<Step>,
+    film: Option<Box<Film>>,
 }
 
 impl Trace {
     /// An empty record.
     pub fn new(detail: Detail) -> Self {
-        Trace { detail, hash: 0x9e37_79b9_7f4a_7c15, ..Trace::default() }
+        let film = (detail == Detail::Picture).then(Box::default);
+        Trace { detail, hash: 0x9e37_79b9_7f4a_7c15, film, ..Trace::default() }
     }
 
     /// Takes note of an event.
@@ -103,7 +111,51 @@ impl Trace {
 
     /// Whether anybody will read lines.
     pub fn has_lines(&self) -> bool {
-        self.detail != Detail::Hash
+        match self.detail {
+            Detail::Lines | Detail::Events => true,
+            Detail::Hash | Detail::Picture => false,
+        }
+    }
+
+    /// Whether anybody will draw a picture.
+    #[inline]
+    pub fn is_filmed(&self) -> bool {
+        self.film.is_some()
+    }
+
+    /// What a picture is drawn from, if that was asked for.
+    pub fn film(&self) -> Option<&Film> {
+        self.film.as_deref()
+    }
+
+    /// Keeps a mark.
+    pub fn mark(&mut self, at: Time, mark: Mark) {
+        if let Some(film) = &mut self.film {
+            film.mark(at, mark);
+        }
+    }
+
+    /// A frame sets out.
+    #[inline]
+    pub fn frame_sent(&mut self, at: Time, wire: Wire, frame: &Frame) {
+        if let Some(film) = &mut self.film {
+            film.sent(at, wire, Word::of(frame));
+        }
+    }
+
+    /// The greeting sets out.
+    pub fn preamble_sent(&mut self, at: Time, wire: Wire) {
+        if let Some(film) = &mut self.film {
+            film.sent(at, wire, Word::preamble());
+        }
+    }
+
+    /// The next message of a wire arrives.
+    #[inline]
+    pub fn message_arrived(&mut self, at: Time, wire: Wire, fate: Fate) {
+        if let Some(film) = &mut self.film {
+            film.arrived(at, wire, fate);
+        }
     }
 
     /// Keeps a line.

@@ -14,6 +14,7 @@ use super::queue::{Alarm, EventKind};
 use super::{ClientId, LinkId, ServerId, World};
 use crate::check::{Goal, Promise};
 use crate::machine::{ClientMachine, Kit};
+use crate::trace::{Mark, Wire};
 
 pub(super) struct ClientProcess<C> {
     pub(super) machine: C,
@@ -110,6 +111,7 @@ impl<K: Kit> World<'_, K> {
             return self.client_input(client, Input::Transport(attempt, news));
         }
         self.goals.reach(Goal::StaleNews);
+        self.film_old_news(link, &news);
         let process = &mut self.clients[client as usize];
         let before = process.machine.clone();
         process.machine.handle_input(now, Input::Transport(attempt, news));
@@ -209,6 +211,7 @@ impl<K: Kit> World<'_, K> {
             let what = format!("{before} -> {status} #{attempt}");
             (world.client_name(client), what, cause.to_string())
         });
+        self.film(|_| Mark::Client { client, status: status.clone(), attempt, why: cause.to_string() });
         let restarts = status == Status::Connecting;
         let leaves = !before.is_final() || restarts || matches!(status, Status::Closed(_));
         self.judge(Promise::EndAbsorbing, leaves, || {
@@ -289,6 +292,7 @@ impl<K: Kit> World<'_, K> {
                 }
                 process.sent = process.sent.max(seq);
             }
+            self.trace.frame_sent(self.now, Wire::Up(id), &frame);
             self.scratch.clear();
             encode(&frame, &mut self.scratch);
             if !link.is_dead() {

@@ -12,6 +12,7 @@ use super::{ClientId, LinkId, World};
 use crate::check::Promise;
 use crate::machine::{ClientMachine as _, Kit, ServerMachine as _};
 use crate::scenario::Mode;
+use crate::trace::Mark;
 
 /// Time between two looks whether everything has settled.
 const LOOK: Duration = Duration::from_millis(500);
@@ -36,6 +37,7 @@ impl<K: Kit> World<'_, K> {
                 Mode::Recoverable => self.scenario.setting.settle_bound(),
                 Mode::Hostile => AFTERMATH,
             };
+        self.film(|_| Mark::Chapter { what: "no more faults; the network is good" });
         for client in 0..self.clients.len() as ClientId {
             self.weather.client_mut(client).next_proxy_dies = None;
             // What is on its way is to be answered; what was not yet asked, nobody waits for.
@@ -150,6 +152,7 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn on_finish(&mut self) {
         self.finished_at = Some(self.now);
         self.note(|_| ("world".to_owned(), "all sessions end".to_owned(), String::new()));
+        self.film(|_| Mark::Chapter { what: "all sessions end" });
         for client in 0..self.clients.len() as ClientId {
             let process = &self.clients[client as usize];
             let link = process.link.filter(|link| !self.links[*link as usize].broken);

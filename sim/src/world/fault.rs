@@ -10,6 +10,7 @@ use super::judge::Paper;
 use super::{ClientId, ServerId, World};
 use crate::machine::Kit;
 use crate::scenario::{CLIENTS_MAX, Fault, FaultKind, What};
+use crate::trace::Mark;
 
 /// What is wrong now.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +70,7 @@ impl<K: Kit> World<'_, K> {
             }
             What::Fault(fault) => ("fault".to_owned(), fault.to_string(), String::new()),
         });
+        self.film(|_| Mark::Begins { entry });
         match what {
             What::User(user) => self.on_act(*user),
             What::Fault(fault) => self.begin(entry, fault),
@@ -194,6 +196,7 @@ impl<K: Kit> World<'_, K> {
                 if let Some(server) = self.host.lock.take() {
                     self.servers[server as usize].truth.lock_lost = true;
                 }
+                self.film(|_| Mark::Unlocked);
             }
             FaultKind::RecordTorn | FaultKind::RecordMissing => {
                 if let Some(record) = self.host.files.record.take()
@@ -238,6 +241,7 @@ impl<K: Kit> World<'_, K> {
             self.server_vanishes(server as ServerId);
         }
         self.host.power_off();
+        self.film(|_| Mark::HostDown);
         for server in &mut self.servers {
             server.truth.rebooted_since = true;
         }
@@ -254,6 +258,7 @@ impl<K: Kit> World<'_, K> {
             return;
         };
         self.note(|_| ("fault".to_owned(), format!("{} ends", fault.kind), String::new()));
+        self.film(|_| Mark::Ends { entry });
         match fault.target {
             Some(name) => {
                 if let Some(client) = self.names[usize::from(name)] {
@@ -328,6 +333,9 @@ impl<K: Kit> World<'_, K> {
             FaultKind::Reboot => {
                 self.host.downs -= 1;
                 self.host.boot += 1;
+                if self.host.downs == 0 {
+                    self.film(|_| Mark::HostUp);
+                }
                 self.unblock_links();
             }
             FaultKind::Sleep => self.wake_laptop(),

@@ -180,6 +180,8 @@ impl<K: Kit> World<'_, K> {
                 Ok(false) => return,
                 Ok(true) => {
                     link.greeted = true;
+                    self.film_arrival(id);
+                    let link = &mut self.links[id as usize];
                     let rest = link.greeting.split();
                     link.decoder.push(&rest);
                     self.link_news(id, News::Preamble);
@@ -194,6 +196,7 @@ impl<K: Kit> World<'_, K> {
             match self.links[id as usize].decoder.next_frame() {
                 Ok(Some(frame)) => {
                     heard = true;
+                    self.film_arrival(id);
                     self.link_news(id, News::Frame(frame));
                 }
                 Ok(None) => break,

@@ -16,6 +16,7 @@ use super::{ClientId, LinkId, ProxyId, World};
 use crate::check::{Goal, Promise};
 use crate::machine::Kit;
 use crate::scenario::Setting;
+use crate::trace;
 
 /// Bytes that ssh and its sockets hold on one way before the writer waits.
 pub(super) const ROOM_BYTES: usize = 16 << 10;
@@ -137,6 +138,7 @@ impl<K: Kit> World<'_, K> {
             told_gone: false,
             told_twice: false,
         });
+        self.film(|_| trace::Mark::Dialed { link: id, client, attempt, launch });
         let time = self.scenario.setting.ssh_time;
         let delay = time / 2 + self.dice.within(time) + Duration::from_micros(1);
         self.after(delay, EventKind::Dial, id);
@@ -171,6 +173,7 @@ impl<K: Kit> World<'_, K> {
                 link.down.push(self.now, &wire, &noise);
                 self.goals.reach(Goal::NoiseSkipped);
             }
+            self.film(|_| trace::Mark::LinkOpen { link: id });
             self.start_proxy(id);
         }
     }
@@ -204,6 +207,7 @@ impl<K: Kit> World<'_, K> {
             self.after(delay, EventKind::LinkGone, id);
         }
         self.hang_up(id);
+        self.film_gone(id);
         self.link_news(id, News::Exited(exit));
         self.client_settle(client);
     }
@@ -213,14 +217,16 @@ impl<K: Kit> World<'_, K> {
         let link = &mut self.links[id as usize];
         let wire = link.wire(&self.scenario.setting, &self.weather);
         if link.stage == Stage::Open {
-            if let Some(bye) = bye {
+            if let Some(bye) = bye.map(Frame::Bye) {
+                self.trace.frame_sent(self.now, trace::Wire::Up(id), &bye);
                 self.scratch.clear();
-                encode(&Frame::Bye(bye), &mut self.scratch);
+                encode(&bye, &mut self.scratch);
                 link.up.push(self.now, &wire, &self.scratch);
             }
             link.up.mark(self.now, &wire, Mark::End);
             self.schedule_up(id);
         }
+        self.film(|_| trace::Mark::LinkClosed { link: id });
         let grace = self.dice.within(CLOSE_GRACE);
         self.after(grace, EventKind::LinkKill, id);
     }
@@ -251,6 +257,7 @@ impl<K: Kit> World<'_, K> {
             return;
         }
         let wire = link.wire(&self.scenario.setting, &self.weather);
+        self.trace.mark(self.now, trace::Mark::LinkBroken { link: id, laptop, host });
         for pipe in [&mut link.up, &mut link.down] {
             let keep = self.dice.below(u32::try_from(pipe.len() + 1).expect("small")) as usize;
             pipe.cut(self.now, keep);

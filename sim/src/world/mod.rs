@@ -15,10 +15,12 @@
 //! fault     what goes wrong
 //! judge     what is true, and what was said
 //! ending    faults end, everything settles, sessions close, nothing is left
+//! camera    what a picture is drawn from
 //! ```
 //!
 //! Every process does one thing at a time and is told the time; nothing here reads a clock.
 
+mod camera;
 mod client;
 mod conn;
 mod editor;

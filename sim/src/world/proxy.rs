@@ -17,6 +17,7 @@ use super::queue::{Alarm, EventKind};
 use super::{ConnId, LinkId, ProxyId, ServerId, World};
 use crate::check::{Goal, Promise};
 use crate::machine::{ClientMachine as _, Kit, LaunchMachine};
+use crate::trace;
 
 /// Exit status of sshd's shell when it cannot start a process.
 const CANNOT_FORK: i32 = 254;
@@ -108,6 +109,7 @@ impl<K: Kit> World<'_, K> {
             alarm: Alarm::default(),
             truth: LaunchTruth::default(),
         });
+        self.film(|_| trace::Mark::ProxyRuns { proxy: id, link });
         self.say(link, &Notice::Started);
         self.proxy_effects(id);
     }
@@ -138,6 +140,7 @@ impl<K: Kit> World<'_, K> {
         while let Some(effect) = self.proxies[id as usize].machine.poll_effect() {
             self.judge_launch(id, &effect);
             self.note_launch(id, &effect);
+            self.film(|_| trace::Mark::ProxyDoes { proxy: id, effect: effect.clone() });
             let proxy = &mut self.proxies[id as usize];
             let step = match effect {
                 Effect::TakeStarter => Step::TakeStarter,
@@ -262,6 +265,7 @@ impl<K: Kit> World<'_, K> {
             Step::ConnectInput => self.connect_input(id),
             Step::ConnectOutput(conn) => self.connect_output(id, conn),
             Step::Relay => {
+                self.film(|_| trace::Mark::ProxyRelays { proxy: id });
                 let proxy = &mut self.proxies[id as usize];
                 proxy.relaying = true;
                 let (link, conn) = (proxy.link, proxy.conn);
@@ -375,6 +379,7 @@ impl<K: Kit> World<'_, K> {
         proxy.steps.clear();
         let (link, conn) = (proxy.link, proxy.conn);
         self.host.reap(Process::Proxy(id));
+        self.film(|_| trace::Mark::ProxyGone { proxy: id, how: Some(status) });
         if let Some(conn) = conn {
             self.proxy_lets_go(conn);
         }
@@ -387,6 +392,7 @@ impl<K: Kit> World<'_, K> {
         let proxy = &mut self.proxies[id as usize];
         if std::mem::replace(&mut proxy.alive, false) {
             proxy.steps.clear();
+            self.trace.mark(self.now, trace::Mark::ProxyGone { proxy: id, how: None });
             if let Some(conn) = proxy.conn {
                 self.proxy_lets_go(conn);
             }

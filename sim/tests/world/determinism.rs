@@ -84,6 +84,7 @@ fn watching_a_run_does_not_change_it() {
         let scenario = draw(seed);
         let hash = |detail| run(&scenario, detail).trace.hash();
         assert_eq!(hash(Detail::Hash), hash(Detail::Lines), "seed {seed}");
+        assert_eq!(hash(Detail::Hash), hash(Detail::Picture), "seed {seed}");
     }
 }
 

@@ -7,12 +7,12 @@ use reattach::session::client::{Attempt, Client, Effect, Input, News};
 use reattach::session::{ClientConfig, Time};
 use reattach_sim::check::Promise;
 
-use super::bug::{ClientBug, WithClient};
 use super::{caught_by, caught_in};
+use crate::kits::{ClientBug, WithClient};
 
 /// News of any attempt is taken for news of the current one.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct AppliesStaleNews;
+pub(crate) struct AppliesStaleNews;
 
 impl ClientBug for AppliesStaleNews {
     fn handle_input(&mut self, machine: &mut Client, now: Time, input: Input) {
@@ -31,7 +31,7 @@ fn a_client_that_applies_stale_news_is_caught() {
 
 /// One attempt more than it is allowed.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct TriesOnceMore;
+pub(crate) struct TriesOnceMore;
 
 impl ClientBug for TriesOnceMore {
     fn config(config: ClientConfig) -> ClientConfig {
@@ -46,7 +46,7 @@ fn a_client_that_tries_once_more_is_caught() {
 
 /// What was delivered is delivered again.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct DeliversTwice(Option<Effect>);
+pub(crate) struct DeliversTwice(Option<Effect>);
 
 impl ClientBug for DeliversTwice {
     fn poll_effect(&mut self, machine: &mut Client) -> Option<Effect> {

@@ -8,12 +8,12 @@ use reattach::session::launch::{
 use reattach::session::{LaunchConfig, Time};
 use reattach_sim::check::Promise;
 
-use super::bug::{LaunchBug, WithLaunch};
 use super::{caught_by, caught_in};
+use crate::kits::{LaunchBug, WithLaunch};
 
 /// The founding bug: a reconnect that finds nobody starts a server.
 #[derive(Default)]
-struct SpawnsOnReconnect {
+pub(crate) struct SpawnsOnReconnect {
     spawns: bool,
 }
 

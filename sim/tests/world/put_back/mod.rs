@@ -1,10 +1,9 @@
 //! Bugs put back by wrapping the machines: each is caught within a hundred seeds, or in a situation
 //! that is written down, by the promise that it breaks.
 
-mod bug;
-mod client;
-mod launch;
-mod server;
+pub(crate) mod client;
+pub(crate) mod launch;
+pub(crate) mod server;
 
 use reattach_sim::check::Promise;
 use reattach_sim::machine::Kit;

@@ -5,12 +5,12 @@ use reattach::session::Time;
 use reattach::session::server::{Effect, Input, News, Server};
 use reattach_sim::check::Promise;
 
-use super::bug::{ServerBug, WithServer};
 use super::{caught_by, caught_in};
+use crate::kits::{ServerBug, WithServer};
 
 /// Whoever is attached keeps the seat, dead or alive.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct KeepsZombies;
+pub(crate) struct KeepsZombies;
 
 impl ServerBug for KeepsZombies {
     fn handle_input(&mut self, machine: &mut Server, now: Time, input: Input) {

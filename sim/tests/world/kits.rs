@@ -1,4 +1,6 @@
 //! Machines with a bug: the real ones, with a place in every way in and out for something wrong.
+//!
+//! The bugs themselves are left to `put_back`; what other tests need is named here.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -10,8 +12,18 @@ use reattach::session::server::{self, Server, TransportId};
 use reattach::session::{ClientConfig, LaunchConfig, ServerConfig, Time};
 use reattach_sim::machine::{ClientMachine, Kit, LaunchMachine, ServerMachine};
 
+use crate::put_back::client::{AppliesStaleNews, DeliversTwice, TriesOnceMore};
+use crate::put_back::launch::SpawnsOnReconnect;
+use crate::put_back::server::KeepsZombies;
+
+pub(crate) type WithSpawningProxy = WithLaunch<SpawnsOnReconnect>;
+pub(crate) type WithCredulousClient = WithClient<AppliesStaleNews>;
+pub(crate) type WithStubbornClient = WithClient<TriesOnceMore>;
+pub(crate) type WithStutteringClient = WithClient<DeliversTwice>;
+pub(crate) type WithZombieKeepingServer = WithServer<KeepsZombies>;
+
 /// What is wrong with a client.
-pub(super) trait ClientBug: Clone + PartialEq + Debug + Default {
+pub(crate) trait ClientBug: Clone + PartialEq + Debug + Default {
     fn config(config: ClientConfig) -> ClientConfig {
         config
     }
@@ -34,7 +46,7 @@ pub(super) trait ClientBug: Clone + PartialEq + Debug + Default {
 }
 
 /// What is wrong with a proxy.
-pub(super) trait LaunchBug: Default {
+pub(crate) trait LaunchBug: Default {
     fn handle_input(&mut self, machine: &mut Launch, mode: Mode, now: Time, input: launch::Input) {
         let _ = mode;
         machine.handle_input(now, input);
@@ -46,7 +58,7 @@ pub(super) trait LaunchBug: Default {
 }
 
 /// What is wrong with a server.
-pub(super) trait ServerBug: Clone + PartialEq + Debug + Default {
+pub(crate) trait ServerBug: Clone + PartialEq + Debug + Default {
     fn handle_input(&mut self, machine: &mut Server, now: Time, input: server::Input) {
         machine.handle_input(now, input);
     }
@@ -57,13 +69,13 @@ pub(super) trait ServerBug: Clone + PartialEq + Debug + Default {
 }
 
 /// The real machines, but for the client.
-pub(super) struct WithClient<B>(PhantomData<B>);
+pub(crate) struct WithClient<B>(PhantomData<B>);
 
 /// The real machines, but for the proxy.
-pub(super) struct WithLaunch<B>(PhantomData<B>);
+pub(crate) struct WithLaunch<B>(PhantomData<B>);
 
 /// The real machines, but for the server.
-pub(super) struct WithServer<B>(PhantomData<B>);
+pub(crate) struct WithServer<B>(PhantomData<B>);
 
 impl<B: ClientBug> Kit for WithClient<B> {
     type Client = BuggyClient<B>;
@@ -84,7 +96,7 @@ impl<B: ServerBug> Kit for WithServer<B> {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct BuggyClient<B> {
+pub(crate) struct BuggyClient<B> {
     machine: Client,
     bug: B,
 }
@@ -115,7 +127,7 @@ impl<B: ClientBug> ClientMachine for BuggyClient<B> {
     }
 }
 
-pub(super) struct BuggyLaunch<B> {
+pub(crate) struct BuggyLaunch<B> {
     machine: Launch,
     mode: Mode,
     bug: B,
@@ -144,7 +156,7 @@ impl<B: LaunchBug> LaunchMachine for BuggyLaunch<B> {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct BuggyServer<B> {
+pub(crate) struct BuggyServer<B> {
     machine: Server,
     bug: B,
 }
