@@ -9,6 +9,7 @@
 //! trace     what a run leaves behind
 //! run       scenario to verdict
 //! shrink    a scenario that breaks a promise, made as small as it gets
+//! coverage  what many runs have reached, and what they never did
 //! command   the command line
 //! ```
 //!
@@ -17,6 +18,7 @@
 
 pub mod check;
 pub mod command;
+pub mod coverage;
 pub mod dice;
 pub mod machine;
 pub mod run;

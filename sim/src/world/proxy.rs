@@ -21,7 +21,7 @@ use crate::machine::{ClientMachine as _, Kit, LaunchMachine};
 const CANNOT_FORK: i32 = 254;
 
 pub(super) struct Proxy<L> {
-    machine: L,
+    pub(super) machine: L,
     pub(super) link: LinkId,
     pub(super) alive: bool,
     pub(super) hangs: u32,
