@@ -86,7 +86,7 @@ impl ClientState {
 }
 
 /// The real client, and whether it has written the Hello of its attempt.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct WatchedClient {
     machine: Client,
     asked: bool,
