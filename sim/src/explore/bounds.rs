@@ -153,6 +153,7 @@ impl Bounds {
             attach_timeout: 2 * second,
             release_wait: second,
             look_interval: second,
+            ..LaunchConfig::default()
         }
     }
 }

@@ -215,7 +215,7 @@ impl<K: Kit> World<K> {
                 link.conn = Conn::Waiting;
                 link.server = u8::try_from(listener).expect("few servers");
                 link.meant = recorded.unwrap_or(NO_SERVER);
-                self.answer(state, place, Input::Attached);
+                self.answer(state, place, Input::Attached(recorded.map(instance_of)));
             }
         }
     }

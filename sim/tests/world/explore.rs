@@ -12,7 +12,7 @@ use reattach_sim::machine::{Kit, Real, ServerMachine};
 use reattach_sim::run::run_with;
 use reattach_sim::trace::Detail;
 
-use super::put_back::{
+use super::kits::{
     WithCredulousClient, WithSpawningProxy, WithStubbornClient, WithStutteringClient, WithZombieKeepingServer,
 };
 

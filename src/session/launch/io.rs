@@ -32,8 +32,9 @@ pub enum Input {
     Ready,
     /// [`Effect::Spawn`]: it ended before it was ready; one sentence why.
     NotReady(String),
-    /// [`Effect::Attach`]: both halves are connected.
-    Attached,
+    /// [`Effect::Attach`]: both halves are connected, to this instance, as far as it has left word
+    /// of itself.
+    Attached(Option<InstanceId>),
     /// [`Effect::Attach`]: they could not be connected; one sentence why.
     NotAttached(String),
     /// [`Effect::Relay`]: this side has ended.
