@@ -9,6 +9,7 @@
 //! trace     what a run leaves behind
 //! run       scenario to verdict
 //! shrink    a scenario that breaks a promise, made as small as it gets
+//! show      a run as a picture
 //! coverage  what many runs have reached, and what they never did
 //! command   the command line
 //! ```
@@ -23,6 +24,7 @@ pub mod dice;
 pub mod machine;
 pub mod run;
 pub mod scenario;
+pub mod show;
 pub mod shrink;
 pub mod trace;
 mod world;

@@ -9,6 +9,7 @@
 //! coverage      what many seeds have reached, and what they never did
 //! shrink        a scenario that breaks a promise, made as small as it gets
 //! keep          what a campaign keeps of its violations
+//! show          a run as a picture in a file
 //! ```
 
 mod campaign;
@@ -17,6 +18,7 @@ mod determinism;
 mod keep;
 mod progress;
 mod run;
+mod show;
 mod shrink;
 mod tally;
 
@@ -68,6 +70,8 @@ enum Command {
     Shrink(shrink::ShrinkArgs),
     /// Run every seed twice here and once in another process, and compare.
     CheckDeterminism(determinism::DeterminismArgs),
+    /// Draw a run: a page that can be walked through, or an SVG.
+    Show(show::ShowArgs),
 }
 
 /// Parses the arguments, runs the command, and gives its exit code.
@@ -88,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Coverage(args) => coverage::run(&args),
         Command::Shrink(args) => shrink::run(&args),
         Command::CheckDeterminism(args) => determinism::run(&args),
+        Command::Show(args) => show::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -1,168 +1,125 @@
-//! Bugs put back by wrapping the real machines: what the simulator must catch, and make small.
+//! Machines with a bug: the real ones, with a place in every way in and out for something wrong.
+//!
+//! The bugs themselves are left to `put_back`; what other tests need is named here.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
 
 use reattach::proto::{Frame, InstanceId, SessionId};
 use reattach::session::client::{self, Attempt, Client};
-use reattach::session::launch::{self, IfRunning, Launch, Lock, Mode};
+use reattach::session::launch::{self, Launch, Mode};
 use reattach::session::server::{self, Server, TransportId};
 use reattach::session::{ClientConfig, LaunchConfig, ServerConfig, Time};
 use reattach_sim::machine::{ClientMachine, Kit, LaunchMachine, ServerMachine};
 
-/// The founding bug: a reconnect that finds nobody starts a server.
-pub(crate) struct SpawnsOnReconnect {
-    machine: Launch,
-    config: LaunchConfig,
-    reconnects: bool,
-}
+use crate::put_back::client::{AppliesStaleNews, DeliversTwice, TriesOnceMore};
+use crate::put_back::launch::SpawnsOnReconnect;
+use crate::put_back::server::KeepsZombies;
 
-impl LaunchMachine for SpawnsOnReconnect {
-    fn new(config: LaunchConfig, mode: Mode, now: Time) -> Self {
-        let reconnects = matches!(mode, Mode::Reconnect(_));
-        SpawnsOnReconnect { machine: Launch::new(config.clone(), mode, now), config, reconnects }
+pub(crate) type WithSpawningProxy = WithLaunch<SpawnsOnReconnect>;
+pub(crate) type WithCredulousClient = WithClient<AppliesStaleNews>;
+pub(crate) type WithStubbornClient = WithClient<TriesOnceMore>;
+pub(crate) type WithStutteringClient = WithClient<DeliversTwice>;
+pub(crate) type WithZombieKeepingServer = WithServer<KeepsZombies>;
+
+/// What is wrong with a client.
+pub(crate) trait ClientBug: Clone + PartialEq + Debug + Default {
+    fn config(config: ClientConfig) -> ClientConfig {
+        config
     }
 
-    fn handle_input(&mut self, now: Time, input: launch::Input) {
-        match input {
-            launch::Input::Saw(view) if self.reconnects && view.lock == Lock::Free => {
-                self.reconnects = false;
-                self.machine = Launch::new(self.config.clone(), Mode::Start(IfRunning::Refuse), now);
-            }
-            other => self.machine.handle_input(now, other),
-        }
+    fn handle_input(&mut self, machine: &mut Client, now: Time, input: client::Input) {
+        machine.handle_input(now, input);
     }
 
-    fn handle_timeout(&mut self, now: Time) {
-        self.machine.handle_timeout(now);
+    fn handle_timeout(&mut self, machine: &mut Client, now: Time) {
+        machine.handle_timeout(now);
     }
 
-    fn poll_effect(&mut self) -> Option<launch::Effect> {
-        self.machine.poll_effect()
+    fn poll_effect(&mut self, machine: &mut Client) -> Option<client::Effect> {
+        machine.poll_effect()
     }
 
-    fn poll_timeout(&self) -> Option<Time> {
-        self.machine.poll_timeout()
+    fn poll_transmit(&mut self, machine: &mut Client) -> Option<(Attempt, Frame)> {
+        machine.poll_transmit()
     }
 }
 
-pub(crate) struct WithSpawningProxy;
+/// What is wrong with a proxy.
+pub(crate) trait LaunchBug: Default {
+    fn handle_input(&mut self, machine: &mut Launch, mode: Mode, now: Time, input: launch::Input) {
+        let _ = mode;
+        machine.handle_input(now, input);
+    }
 
-impl Kit for WithSpawningProxy {
+    fn poll_effect(&mut self, machine: &mut Launch) -> Option<launch::Effect> {
+        machine.poll_effect()
+    }
+}
+
+/// What is wrong with a server.
+pub(crate) trait ServerBug: Clone + PartialEq + Debug + Default {
+    fn handle_input(&mut self, machine: &mut Server, now: Time, input: server::Input) {
+        machine.handle_input(now, input);
+    }
+
+    fn poll_effect(&mut self, machine: &mut Server) -> Option<server::Effect> {
+        machine.poll_effect()
+    }
+}
+
+/// The real machines, but for the client.
+pub(crate) struct WithClient<B>(PhantomData<B>);
+
+/// The real machines, but for the proxy.
+pub(crate) struct WithLaunch<B>(PhantomData<B>);
+
+/// The real machines, but for the server.
+pub(crate) struct WithServer<B>(PhantomData<B>);
+
+impl<B: ClientBug> Kit for WithClient<B> {
+    type Client = BuggyClient<B>;
+    type Launch = Launch;
+    type Server = Server;
+}
+
+impl<B: LaunchBug> Kit for WithLaunch<B> {
     type Client = Client;
-    type Launch = SpawnsOnReconnect;
+    type Launch = BuggyLaunch<B>;
     type Server = Server;
 }
 
-/// News of any attempt is taken for news of the current one.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct AppliesStaleNews(Client);
-
-impl ClientMachine for AppliesStaleNews {
-    fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self {
-        AppliesStaleNews(Client::new(config, session, seed, now))
-    }
-
-    fn handle_input(&mut self, now: Time, input: client::Input) {
-        let input = match input {
-            client::Input::Transport(_, news) => client::Input::Transport(self.0.attempt(), news),
-            other => other,
-        };
-        self.0.handle_input(now, input);
-    }
-
-    fn handle_timeout(&mut self, now: Time) {
-        self.0.handle_timeout(now);
-    }
-
-    fn poll_effect(&mut self) -> Option<client::Effect> {
-        self.0.poll_effect()
-    }
-
-    fn poll_transmit(&mut self) -> Option<(Attempt, Frame)> {
-        self.0.poll_transmit()
-    }
-
-    fn inner(&self) -> &Client {
-        &self.0
-    }
-}
-
-pub(crate) struct WithCredulousClient;
-
-impl Kit for WithCredulousClient {
-    type Client = AppliesStaleNews;
+impl<B: ServerBug> Kit for WithServer<B> {
+    type Client = Client;
     type Launch = Launch;
-    type Server = Server;
+    type Server = BuggyServer<B>;
 }
 
-/// One attempt more than it is allowed.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct TriesOnceMore(Client);
-
-impl ClientMachine for TriesOnceMore {
-    fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self {
-        let config = ClientConfig { attempts_max: config.attempts_max + 1, ..config };
-        TriesOnceMore(Client::new(config, session, seed, now))
-    }
-
-    fn handle_input(&mut self, now: Time, input: client::Input) {
-        self.0.handle_input(now, input);
-    }
-
-    fn handle_timeout(&mut self, now: Time) {
-        self.0.handle_timeout(now);
-    }
-
-    fn poll_effect(&mut self) -> Option<client::Effect> {
-        self.0.poll_effect()
-    }
-
-    fn poll_transmit(&mut self) -> Option<(Attempt, Frame)> {
-        self.0.poll_transmit()
-    }
-
-    fn inner(&self) -> &Client {
-        &self.0
-    }
-}
-
-pub(crate) struct WithStubbornClient;
-
-impl Kit for WithStubbornClient {
-    type Client = TriesOnceMore;
-    type Launch = Launch;
-    type Server = Server;
-}
-
-/// What was delivered is delivered again.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct DeliversTwice {
+pub(crate) struct BuggyClient<B> {
     machine: Client,
-    again: Option<client::Effect>,
+    bug: B,
 }
 
-impl ClientMachine for DeliversTwice {
+impl<B: ClientBug> ClientMachine for BuggyClient<B> {
     fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self {
-        DeliversTwice { machine: Client::new(config, session, seed, now), again: None }
+        BuggyClient { machine: Client::new(B::config(config), session, seed, now), bug: B::default() }
     }
 
     fn handle_input(&mut self, now: Time, input: client::Input) {
-        self.machine.handle_input(now, input);
+        self.bug.handle_input(&mut self.machine, now, input);
     }
 
     fn handle_timeout(&mut self, now: Time) {
-        self.machine.handle_timeout(now);
+        self.bug.handle_timeout(&mut self.machine, now);
     }
 
     fn poll_effect(&mut self) -> Option<client::Effect> {
-        if let Some(again) = self.again.take() {
-            return Some(again);
-        }
-        let effect = self.machine.poll_effect();
-        self.again = effect.clone().filter(|effect| matches!(effect, client::Effect::Deliver(..)));
-        effect
+        self.bug.poll_effect(&mut self.machine)
     }
 
     fn poll_transmit(&mut self) -> Option<(Attempt, Frame)> {
-        self.machine.poll_transmit()
+        self.bug.poll_transmit(&mut self.machine)
     }
 
     fn inner(&self) -> &Client {
@@ -170,55 +127,62 @@ impl ClientMachine for DeliversTwice {
     }
 }
 
-pub(crate) struct WithStutteringClient;
-
-impl Kit for WithStutteringClient {
-    type Client = DeliversTwice;
-    type Launch = Launch;
-    type Server = Server;
+pub(crate) struct BuggyLaunch<B> {
+    machine: Launch,
+    mode: Mode,
+    bug: B,
 }
 
-/// Whoever is attached keeps the seat, dead or alive.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct KeepsZombies(Server);
-
-impl ServerMachine for KeepsZombies {
-    fn new(config: ServerConfig, instance: InstanceId, now: Time) -> Self {
-        KeepsZombies(Server::new(config, instance, now))
+impl<B: LaunchBug> LaunchMachine for BuggyLaunch<B> {
+    fn new(config: LaunchConfig, mode: Mode, now: Time) -> Self {
+        BuggyLaunch { machine: Launch::new(config, mode, now), mode, bug: B::default() }
     }
 
-    fn handle_input(&mut self, now: Time, input: server::Input) {
-        let taken = self.0.attached().is_some();
-        let input = match input {
-            server::Input::Transport(transport, server::News::Frame(Frame::Hello(_))) if taken => {
-                server::Input::Transport(transport, server::News::Lost)
-            }
-            other => other,
-        };
-        self.0.handle_input(now, input);
+    fn handle_input(&mut self, now: Time, input: launch::Input) {
+        self.bug.handle_input(&mut self.machine, self.mode, now, input);
     }
 
     fn handle_timeout(&mut self, now: Time) {
-        self.0.handle_timeout(now);
+        self.machine.handle_timeout(now);
     }
 
-    fn poll_effect(&mut self) -> Option<server::Effect> {
-        self.0.poll_effect()
+    fn poll_effect(&mut self) -> Option<launch::Effect> {
+        self.bug.poll_effect(&mut self.machine)
     }
 
-    fn poll_transmit(&mut self) -> Option<(TransportId, Frame)> {
-        self.0.poll_transmit()
-    }
-
-    fn inner(&self) -> &Server {
-        &self.0
+    fn poll_timeout(&self) -> Option<Time> {
+        self.machine.poll_timeout()
     }
 }
 
-pub(crate) struct WithZombieKeepingServer;
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct BuggyServer<B> {
+    machine: Server,
+    bug: B,
+}
 
-impl Kit for WithZombieKeepingServer {
-    type Client = Client;
-    type Launch = Launch;
-    type Server = KeepsZombies;
+impl<B: ServerBug> ServerMachine for BuggyServer<B> {
+    fn new(config: ServerConfig, instance: InstanceId, now: Time) -> Self {
+        BuggyServer { machine: Server::new(config, instance, now), bug: B::default() }
+    }
+
+    fn handle_input(&mut self, now: Time, input: server::Input) {
+        self.bug.handle_input(&mut self.machine, now, input);
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        self.machine.handle_timeout(now);
+    }
+
+    fn poll_effect(&mut self) -> Option<server::Effect> {
+        self.bug.poll_effect(&mut self.machine)
+    }
+
+    fn poll_transmit(&mut self) -> Option<(TransportId, Frame)> {
+        self.machine.poll_transmit()
+    }
+
+    fn inner(&self) -> &Server {
+        &self.machine
+    }
 }

@@ -1,0 +1,122 @@
+//! A run as a picture in a file.
+
+use std::io::Write as _;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use reattach::session::Time;
+
+use super::exit_code;
+use crate::scenario::{Scenario, draw, parse};
+use crate::show::{Picture, SIGNATURE};
+use crate::trace::Detail;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArgs {
+    /// A seed, or a scenario file
+    #[arg(value_name = "SEED|FILE")]
+    subject: String,
+    /// The picture's file; - writes to standard output [default: named after the seed or file, here]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Draw an SVG for documents instead of a page that can be walked through
+    #[arg(long)]
+    svg: bool,
+    /// Draw what happens from this time on, as in 12.5s
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    from: Option<Duration>,
+    /// Draw what happens up to this time, as in 1m
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    until: Option<Duration>,
+    /// Overwrite a file that is no picture of this command
+    #[arg(long)]
+    force: bool,
+}
+
+/// What is to be run, and what it is called.
+struct Subject {
+    scenario: Scenario,
+    title: String,
+    name: String,
+    words: String,
+}
+
+pub(super) fn run(args: &ShowArgs) -> anyhow::Result<u8> {
+    let subject = subject(&args.subject)?;
+    let shown = shown(args.from, args.until)?;
+    let outcome = crate::run::run(&subject.scenario, Detail::Picture);
+    if *shown.start() > outcome.ended_at {
+        bail!("--from {} is after the end of the run at {}", shown.start(), outcome.ended_at);
+    }
+    let again = format!("cargo sim show {}", subject.words);
+    let picture = Picture::new(&subject.scenario, &outcome, subject.title, again, shown);
+    let text = if args.svg { picture.svg() } else { picture.page() };
+    let code = exit_code(outcome.checks.violation());
+    if args.out.as_deref() == Some(Path::new("-")) {
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+        return Ok(code);
+    }
+    let ending = if args.svg { "svg" } else { "html" };
+    let path = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.{ending}", subject.name)));
+    let again = write(&path, &text, args.force)?;
+    let (lines, messages) = picture.counts();
+    let told = if again { "drawn again" } else { "drawn" };
+    writeln!(
+        std::io::stdout().lock(),
+        "{} {told}: {lines} lines, {messages} messages; {}",
+        path.display(),
+        outcome.verdict()
+    )?;
+    Ok(code)
+}
+
+/// Reads what is to be drawn.
+fn subject(word: &str) -> anyhow::Result<Subject> {
+    if let Ok(seed) = word.parse::<u64>() {
+        return Ok(Subject {
+            scenario: draw(seed),
+            title: format!("Seed {seed}"),
+            name: format!("seed-{seed}"),
+            words: word.to_owned(),
+        });
+    }
+    let text = std::fs::read_to_string(word)
+        .with_context(|| format!("{word} is neither a seed (a whole number) nor a file that can be read"))?;
+    let scenario = parse(&text).with_context(|| word.to_owned())?;
+    let name = Path::new(word).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let told = text.lines().find_map(|line| line.trim().strip_prefix('#')).map(str::trim);
+    let title = told.filter(|told| !told.is_empty()).unwrap_or(&name).to_owned();
+    Ok(Subject { scenario, title, name, words: word.to_owned() })
+}
+
+fn shown(from: Option<Duration>, until: Option<Duration>) -> anyhow::Result<RangeInclusive<Time>> {
+    let from = Time::ZERO + from.unwrap_or_default();
+    let until = until.map_or(Time(u64::MAX), |until| Time::ZERO + until);
+    if from > until {
+        bail!("--from {from} is after --until {until}: nothing is between them");
+    }
+    Ok(from..=until)
+}
+
+/// Writes the picture; true if it took the place of an older one. Anything else is left alone.
+fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<bool> {
+    let old = match std::fs::read(path) {
+        Ok(old) => Some(old),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be written", path.display())),
+    };
+    let ours = |old: &[u8]| {
+        let beginning = &old[..old.len().min(1024)];
+        old.is_empty() || beginning.windows(SIGNATURE.len()).any(|part| part == SIGNATURE.as_bytes())
+    };
+    if let Some(old) = &old
+        && !ours(old)
+        && !force
+    {
+        bail!("{} is there and is no picture of this command; --force overwrites it", path.display());
+    }
+    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(old.is_some())
+}
