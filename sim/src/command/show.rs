@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use reattach::session::Time;
 
 use super::exit_code;
+use crate::run::Outcome;
 use crate::scenario::{Scenario, draw, parse};
 use crate::show::{Picture, SIGNATURE};
 use crate::trace::Detail;
@@ -45,31 +46,49 @@ struct Subject {
 
 pub(super) fn run(args: &ShowArgs) -> anyhow::Result<u8> {
     let subject = subject(&args.subject)?;
-    let shown = shown(args.from, args.until)?;
+    let name = subject.name.clone();
+    let (picture, outcome) = drawn(subject, args.from, args.until)?;
+    let text = if args.svg { picture.svg() } else { picture.page() };
+    let mut out = std::io::stdout().lock();
+    if args.out.as_deref() == Some(Path::new("-")) {
+        out.write_all(text.as_bytes())?;
+    } else {
+        let ending = if args.svg { "svg" } else { "html" };
+        let path = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.{ending}")));
+        let told = write(&path, &text, args.force)?;
+        let (lines, messages) = picture.counts();
+        writeln!(out, "{told}: {lines} lines, {messages} messages; {}", outcome.verdict())?;
+    }
+    Ok(exit_code(outcome.checks.violation()))
+}
+
+/// Draws a scenario file beside what another command says about it.
+pub(super) fn beside(
+    file: &str,
+    path: &Path,
+    from: Option<Duration>,
+    until: Option<Duration>,
+) -> anyhow::Result<()> {
+    let (picture, _) = drawn(subject(file)?, from, until)?;
+    let svg = path.extension().is_some_and(|ending| ending == "svg");
+    let told = write(path, &if svg { picture.svg() } else { picture.page() }, false)?;
+    writeln!(std::io::stderr().lock(), "{told}")?;
+    Ok(())
+}
+
+fn drawn(
+    subject: Subject,
+    from: Option<Duration>,
+    until: Option<Duration>,
+) -> anyhow::Result<(Picture, Outcome)> {
+    let shown = shown(from, until)?;
     let outcome = crate::run::run(&subject.scenario, Detail::Picture);
     if *shown.start() > outcome.ended_at {
         bail!("--from {} is after the end of the run at {}", shown.start(), outcome.ended_at);
     }
     let again = format!("cargo sim show {}", subject.words);
     let picture = Picture::new(&subject.scenario, &outcome, subject.title, again, shown);
-    let text = if args.svg { picture.svg() } else { picture.page() };
-    let code = exit_code(outcome.checks.violation());
-    if args.out.as_deref() == Some(Path::new("-")) {
-        std::io::stdout().lock().write_all(text.as_bytes())?;
-        return Ok(code);
-    }
-    let ending = if args.svg { "svg" } else { "html" };
-    let path = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.{ending}", subject.name)));
-    let again = write(&path, &text, args.force)?;
-    let (lines, messages) = picture.counts();
-    let told = if again { "drawn again" } else { "drawn" };
-    writeln!(
-        std::io::stdout().lock(),
-        "{} {told}: {lines} lines, {messages} messages; {}",
-        path.display(),
-        outcome.verdict()
-    )?;
-    Ok(code)
+    Ok((picture, outcome))
 }
 
 /// Reads what is to be drawn.
@@ -100,8 +119,8 @@ fn shown(from: Option<Duration>, until: Option<Duration>) -> anyhow::Result<Rang
     Ok(from..=until)
 }
 
-/// Writes the picture; true if it took the place of an older one. Anything else is left alone.
-fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<bool> {
+/// Writes the picture, and says so. It takes the place of an older one; anything else is left alone.
+fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<String> {
     let old = match std::fs::read(path) {
         Ok(old) => Some(old),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -115,8 +134,10 @@ fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<bool> {
         && !ours(old)
         && !force
     {
-        bail!("{} is there and is no picture of this command; --force overwrites it", path.display());
+        let way = "remove it, name another file, or use show --force";
+        bail!("{} is there and is no picture of this command: {way}", path.display());
     }
     std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
-    Ok(old.is_some())
+    let how = if old.is_some() { "drawn again" } else { "drawn" };
+    Ok(format!("{} {how}", path.display()))
 }
