@@ -10,14 +10,32 @@ use reattach::session::launch::{self, Launch};
 use reattach::session::server::{self, Server, TransportId};
 use reattach::session::{ClientConfig, LaunchConfig, ServerConfig, Time};
 
+use crate::scenario::Fault;
+
 /// A set of machines.
-pub trait Kit {
+pub trait Kit: Sized {
     /// The client's.
     type Client: ClientMachine;
     /// The proxy's.
     type Launch: LaunchMachine;
     /// The server's.
     type Server: ServerMachine;
+
+    /// Whether [`Kit::on_fault`] is to be called.
+    const WATCHES: bool = false;
+
+    /// A fault is about to begin.
+    fn on_fault(_: &Fault, _: Scene<'_, Self>) {}
+}
+
+/// Who is there when a fault begins.
+pub struct Scene<'w, K: Kit> {
+    /// The client that it happens to; all of them, if it happens to none.
+    pub clients: Vec<&'w K::Client>,
+    /// Their proxies, as far as they have any.
+    pub proxies: Vec<&'w K::Launch>,
+    /// The newest server that lives, and its machine once it listens.
+    pub server: Option<Option<&'w K::Server>>,
 }
 
 /// The machines that the binaries run.

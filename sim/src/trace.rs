@@ -11,14 +11,14 @@
 
 mod film;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 pub use film::{Fate, Film, Mark, Wire, Word};
 use reattach::proto::Frame;
 use reattach::session::Time;
 
 /// Events between two checkpoints of the hash.
-const CHECKPOINT_EVENTS: u64 = 256;
+pub const CHECKPOINT_EVENTS: u64 = 256;
 
 /// How much of a run is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,10 +28,27 @@ pub enum Detail {
     Hash,
     /// And one line a transition.
     Lines,
-    /// And one word an event: to find the first one that differs between two runs.
+    /// And every event: to find the first one that differs between two runs.
     Events,
     /// The hash, and who did what to whom: for a picture.
     Picture,
+}
+
+/// One event, and the hash of everything up to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// When.
+    pub at: Time,
+    /// What, as one number.
+    pub word: u64,
+    /// The hash with this event, before anything came of it.
+    pub hash: u64,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", crate::world::event_name(self.word), self.at)
+    }
 }
 
 /// One line of a trace.
@@ -63,7 +80,7 @@ pub struct Trace {
     events: u64,
     checkpoints: Vec<u64>,
     lines: Vec<Line>,
-    words: Vec<(Time, u64)>,
+    steps: Vec<Step>,
     film: Option<Box<Film>>,
 }
 
@@ -82,7 +99,7 @@ impl Trace {
             self.checkpoints.push(self.hash);
         }
         if self.detail == Detail::Events {
-            self.words.push((at, word));
+            self.steps.push(Step { at, word, hash: self.hash });
         }
     }
 
@@ -175,19 +192,34 @@ impl Trace {
         text
     }
 
+    /// Every event, where they are kept.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     /// The first event in which two runs differ, as one sentence; `None` if they are the same.
     pub fn first_difference(&self, other: &Trace) -> Option<String> {
-        let at = self.words.iter().zip(&other.words).position(|(ours, theirs)| ours != theirs);
-        let at = at.or_else(|| {
-            let shorter = self.words.len().min(other.words.len());
-            (self.words.len() != other.words.len()).then_some(shorter)
-        })?;
-        let tell = |trace: &Trace| match trace.words.get(at) {
-            Some((time, word)) => format!("{} at {time}", crate::world::event_name(*word)),
-            None => "the end of the run".to_owned(),
-        };
-        Some(format!("event {at} is {} in the first run and {} in the second", tell(self), tell(other)))
+        first_difference(0, &self.steps, &other.steps)
+            .or_else(|| (self.hash != other.hash).then(|| "what came of the last event differs".to_owned()))
     }
+}
+
+/// The first event in which two stretches of runs differ, as one sentence; `None` if they are the
+/// same. `before` is the number of events before both.
+pub fn first_difference(before: usize, ours: &[Step], theirs: &[Step]) -> Option<String> {
+    let at = ours.iter().zip(theirs).position(|(ours, theirs)| ours != theirs);
+    let at = at.or_else(|| (ours.len() != theirs.len()).then_some(ours.len().min(theirs.len())))?;
+    let number = before + at;
+    Some(match (ours.get(at), theirs.get(at)) {
+        (Some(one), Some(two)) if (one.at, one.word) == (two.at, two.word) => match at.checked_sub(1) {
+            Some(last) => format!("what came of event {} differs: {}", number - 1, ours[last]),
+            None => format!("what came before event {number} differs: {one}"),
+        },
+        (one, two) => {
+            let tell = |step: Option<&Step>| step.map_or("the end".to_owned(), Step::to_string);
+            format!("event {number} is {} in the first run and {} in the second", tell(one), tell(two))
+        }
+    })
 }
 
 #[cfg(test)]
@@ -208,7 +240,27 @@ mod tests {
         let difference = trace(&[1, 2, 3]).first_difference(&trace(&[1, 0, 3])).unwrap();
         assert!(difference.starts_with("event 1 is "), "{difference}");
         let difference = trace(&[1, 2]).first_difference(&trace(&[1, 2, 0])).unwrap();
-        assert!(difference.starts_with("event 2 is the end of the run"), "{difference}");
+        assert!(difference.starts_with("event 2 is the end in the first run"), "{difference}");
+    }
+
+    #[test]
+    fn names_the_event_of_which_something_else_came() {
+        let one = trace(&[1, 2, 3]);
+        let mut two = Trace::new(Detail::Events);
+        for (at, word) in [1, 2, 3].into_iter().enumerate() {
+            two.event(Time(at as u64 * 1_000_000), word);
+            if at == 1 {
+                two.mix(77);
+            }
+        }
+        let difference = one.first_difference(&two).unwrap();
+        assert!(difference.starts_with("what came of event 1 differs: "), "{difference}");
+        let last = trace(&[1, 2]).first_difference(&{
+            let mut other = trace(&[1, 2]);
+            other.mix(77);
+            other
+        });
+        assert_eq!(last.as_deref(), Some("what came of the last event differs"));
     }
 
     #[test]

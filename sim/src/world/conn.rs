@@ -37,6 +37,8 @@ pub(super) struct Conn {
     pub(super) server_gone: bool,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
+    /// A byte was changed on its way up.
+    pub(super) tainted: bool,
     decoder: Decoder,
     garbled: bool,
 }
@@ -61,6 +63,7 @@ impl<K: Kit> World<'_, K> {
             server_gone: false,
             up: Pipe::default(),
             down: Pipe::default(),
+            tainted: false,
             decoder: Decoder::new(),
             garbled: false,
         });
@@ -75,6 +78,7 @@ impl<K: Kit> World<'_, K> {
         for (id, half) in std::mem::take(&mut self.host.backlog) {
             let conn = &mut self.conns[id as usize];
             let first = conn.server.replace(server).is_none();
+            self.servers[server as usize].truth.tainted |= conn.tainted;
             match half {
                 Half::Input => conn.has_input = true,
                 Half::Output => conn.has_output = true,

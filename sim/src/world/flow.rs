@@ -105,8 +105,8 @@ impl<K: Kit> World<'_, K> {
             return false;
         }
         let bytes = link.up.take_bytes(fragment);
-        if link.corrupt_up {
-            link.corrupt_up = false;
+        let corrupt = std::mem::take(&mut link.corrupt_up);
+        if corrupt {
             let place = self.dice.below(u32::try_from(bytes.len()).expect("small")) as usize;
             bytes[place] ^= 1 << self.dice.below(8);
         }
@@ -114,6 +114,9 @@ impl<K: Kit> World<'_, K> {
         let client = link.client;
         if std::mem::take(&mut link.up.writer_waits) {
             self.soon(EventKind::ClientWrite, client);
+        }
+        if corrupt {
+            self.taint_up(id, conn);
         }
         self.schedule_conn_up(conn);
         true
@@ -164,10 +167,10 @@ impl<K: Kit> World<'_, K> {
         let fragment = self.fragment(count);
         let link = &mut self.links[id as usize];
         let bytes = link.down.take_bytes(fragment);
-        if link.corrupt_down {
-            link.corrupt_down = false;
+        if std::mem::take(&mut link.corrupt_down) {
             let place = self.dice.below(u32::try_from(bytes.len()).expect("small")) as usize;
             bytes[place] ^= 1 << self.dice.below(8);
+            self.sessions[link.session as usize].tainted = true;
         }
         if link.greeted {
             link.decoder.push(bytes);

@@ -12,6 +12,7 @@ use reattach::session::launch::{Effect, Holder, IfRunning, Input, Lock, Mark, Mo
 use reattach::session::{LaunchConfig, Time};
 
 use super::host::{Half, Process};
+use super::judge::LaunchTruth;
 use super::queue::{Alarm, EventKind};
 use super::{ConnId, LinkId, ProxyId, ServerId, World};
 use crate::check::{Goal, Promise};
@@ -22,20 +23,21 @@ use crate::trace;
 const CANNOT_FORK: i32 = 254;
 
 pub(super) struct Proxy<L> {
-    machine: L,
+    pub(super) machine: L,
     pub(super) link: LinkId,
     pub(super) alive: bool,
     pub(super) hangs: u32,
     /// Its session's first, or a reconnect.
-    first: bool,
+    pub(super) first: bool,
     steps: VecDeque<Step>,
     stepping: bool,
     steps_taken: u32,
     dies_at: Option<u32>,
     pub(super) conn: Option<ConnId>,
     pub(super) relaying: bool,
-    spawned: Option<ServerId>,
+    pub(super) spawned: Option<ServerId>,
     alarm: Alarm,
+    pub(super) truth: LaunchTruth,
 }
 
 /// What the host's code does for an effect, as far as something else can come between.
@@ -53,11 +55,11 @@ enum Step {
     },
     Intend(InstanceId, GoneReason),
     /// Opens the process that has this number now.
-    OpenProcess(Holder, StopSignal),
+    OpenProcess(Holder, Demand),
     /// Asks the kernel whether that number holds the lock.
-    Prove(u32, Process, StopSignal),
+    Prove(u32, Process, Demand),
     /// Signals the process that was opened, whoever has its number by now.
-    Send(Process, StopSignal),
+    Send(Process, Demand),
     Clean,
     Spawn,
     AbandonSpawned,
@@ -65,6 +67,13 @@ enum Step {
     ConnectOutput(ConnId),
     Relay,
     Exit(Verdict),
+}
+
+/// A signal, and whom it was meant for when it was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Demand {
+    signal: StopSignal,
+    meant: Option<ServerId>,
 }
 
 impl<K: Kit> World<'_, K> {
@@ -98,6 +107,7 @@ impl<K: Kit> World<'_, K> {
             relaying: false,
             spawned: None,
             alarm: Alarm::default(),
+            truth: LaunchTruth::default(),
         });
         self.film(|_| trace::Mark::ProxyRuns { proxy: id, link });
         self.say(link, &Notice::Started);
@@ -137,7 +147,9 @@ impl<K: Kit> World<'_, K> {
                 Effect::DropStarter => Step::DropStarter,
                 Effect::Look => Step::LookAtStarter,
                 Effect::Intend(instance, reason) => Step::Intend(instance, reason),
-                Effect::Signal(holder, signal) => Step::OpenProcess(holder, signal),
+                Effect::Signal(holder, signal) => {
+                    Step::OpenProcess(holder, Demand { signal, meant: proxy.truth.holder })
+                }
                 Effect::Clean => Step::Clean,
                 Effect::Spawn => Step::Spawn,
                 Effect::AbandonSpawned => Step::AbandonSpawned,
@@ -187,6 +199,7 @@ impl<K: Kit> World<'_, K> {
                 if !self.host.take_starter(id) {
                     // Somebody will wake us.
                     self.goals.reach(Goal::StarterWaited);
+                    self.proxies[id as usize].truth.waited = true;
                     self.proxies[id as usize].steps.push_front(Step::TakeStarter);
                     return;
                 }
@@ -199,6 +212,9 @@ impl<K: Kit> World<'_, K> {
             }
             Step::LookAtLock { starter_busy } => {
                 let lock = self.host.look_at_lock();
+                let truth = &mut self.proxies[id as usize].truth;
+                truth.lock = Some(lock);
+                truth.holder = self.host.lock;
                 self.proxies[id as usize].steps.push_front(Step::LookAtFiles { starter_busy, lock });
             }
             Step::LookAtFiles { starter_busy, lock } => {
@@ -206,34 +222,40 @@ impl<K: Kit> World<'_, K> {
                     self.goals.reach(Goal::SeekWaited);
                 }
                 let evidence = self.host.evidence();
+                self.proxies[id as usize].truth.last_recorded = self.last_recorded();
                 self.proxy_input(id, Input::Saw(View { starter_busy, lock, evidence }));
             }
             Step::Intend(instance, reason) => {
                 let now = self.now;
-                let named = self.servers.iter_mut().find(|server| server.instance == instance);
-                if let Some(server) = named {
-                    server.truth.intended_at = Some(now);
+                if let Some(truth) = self.truth_of(instance) {
+                    truth.intended_at = Some(now);
                 }
                 if self.host.disk_full == 0 {
                     self.host.files.intent = Some(Mark { instance, reason });
                 }
             }
-            Step::OpenProcess(Holder::Pid(pid), signal) => match self.host.process(pid) {
+            Step::OpenProcess(Holder::Pid(pid), demand) => match self.host.process(pid) {
                 Some(process) => {
-                    self.proxies[id as usize].steps.push_front(Step::Prove(pid, process, signal));
+                    self.proxies[id as usize].steps.push_front(Step::Prove(pid, process, demand));
                 }
                 None => self.goals.reach(Goal::SignalHeldBack),
             },
             Step::OpenProcess(Holder::Elsewhere, _) => {}
-            Step::Prove(pid, process, signal) => {
+            Step::Prove(pid, process, demand) => {
                 if self.host.look_at_lock() == Lock::Held(Holder::Pid(pid)) {
-                    self.proxies[id as usize].steps.push_front(Step::Send(process, signal));
+                    self.proxies[id as usize].steps.push_front(Step::Send(process, demand));
                 } else {
                     self.goals.reach(Goal::SignalHeldBack);
                 }
             }
-            Step::Send(process, signal) => self.signal(process, signal),
-            Step::Clean => self.clean(),
+            Step::Send(process, Demand { signal, meant }) => {
+                self.judge_signal(process, signal, meant);
+                self.signal(process, signal);
+            }
+            Step::Clean => {
+                self.judge_clean(id);
+                self.clean();
+            }
             Step::Spawn => self.spawn(id),
             Step::AbandonSpawned => {
                 if let Some(server) = self.proxies[id as usize].spawned {
@@ -304,7 +326,10 @@ impl<K: Kit> World<'_, K> {
     fn spawn(&mut self, id: ProxyId) {
         match self.start_server(id) {
             Some(server) => self.proxies[id as usize].spawned = Some(server),
-            None => self.proxy_input(id, Input::Failed("no more processes can be started".to_owned())),
+            None => {
+                self.proxies[id as usize].truth.crowded = true;
+                self.proxy_input(id, Input::Failed("no more processes can be started".to_owned()));
+            }
         }
     }
 
@@ -385,24 +410,6 @@ impl<K: Kit> World<'_, K> {
             Effect::TakeStarter | Effect::DropStarter | Effect::Look | Effect::Attach => return,
         };
         self.note(|_| (format!("proxy {id}"), telling.0, telling.1));
-    }
-
-    /// A reconnect looks and attaches: whatever else it asks for is not its to ask.
-    fn judge_launch(&mut self, id: ProxyId, effect: &Effect) {
-        let changes = match effect {
-            Effect::Intend(..)
-            | Effect::Signal(..)
-            | Effect::Clean
-            | Effect::Spawn
-            | Effect::AbandonSpawned
-            | Effect::TakeStarter => true,
-            Effect::DropStarter | Effect::Look | Effect::Attach | Effect::Relay | Effect::Exit(_) => false,
-        };
-        let proxy = &self.proxies[id as usize];
-        let may = proxy.first && self.links[proxy.link as usize].launch != Wish::Reattach;
-        self.judge(Promise::NeverSpawn, may || !changes, || {
-            format!("proxy {id} serves a reconnect and asks for {effect:?}")
-        });
     }
 
     /// When a proxy asked to be woken, as the world's clock has it.

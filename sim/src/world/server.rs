@@ -15,7 +15,7 @@ use reattach::session::server::{Cause, Effect, Input, News, Status};
 
 use super::conn::WIRE;
 use super::host::Process;
-use super::judge::ServerTruth;
+use super::judge::{Paper, ServerTruth};
 use super::program::{Delivery, Program};
 use super::queue::{Alarm, EventKind};
 use super::{ConnId, ProxyId, ServerId, World};
@@ -56,6 +56,11 @@ impl<S> ServerProcess<S> {
     /// Whether it accepts and serves.
     pub(super) fn is_running(&self) -> bool {
         self.alive && self.machine.is_some()
+    }
+
+    /// Whether its machine has come to its end.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.status, Status::Ended(_))
     }
 }
 
@@ -118,7 +123,9 @@ impl<K: Kit> World<'_, K> {
                 let instance = self.servers[id as usize].instance;
                 self.host.files.record = Some(Record { instance, boot: Boot(self.host.boot) });
                 self.host.files.pid = self.host.pid_of(Process::Server(id));
-                self.servers[id as usize].truth.recorded = true;
+                let truth = &mut self.servers[id as usize].truth;
+                truth.recorded = true;
+                truth.record = Paper::Whole;
                 Stage::Listen
             }
             Stage::Listen => {
@@ -157,7 +164,7 @@ impl<K: Kit> World<'_, K> {
         process.told = true;
         let parent = process.parent;
         process.truth.end.get_or_insert(GoneReason::Crashed);
-        self.server_dies(id);
+        self.server_dies(id, false);
         self.proxy_input(parent, LaunchInput::NotReady(why));
     }
 
@@ -311,11 +318,6 @@ impl<K: Kit> World<'_, K> {
 
     /// A signal arrives at a process of the host.
     pub(super) fn signal(&mut self, process: Process, signal: StopSignal) {
-        let ours = match process {
-            Process::Server(_) => true,
-            Process::Proxy(_) | Process::Stranger(_) => false,
-        };
-        self.judge(Promise::ProvenSignal, ours, || format!("{signal:?} was sent to {process:?}"));
         let Process::Server(id) = process else {
             return;
         };
@@ -346,7 +348,7 @@ impl<K: Kit> World<'_, K> {
         } else {
             // Nothing is set up that could be taken down in order.
             process.truth.end.get_or_insert(reason);
-            self.server_dies(id);
+            self.server_dies(id, true);
         }
     }
 
@@ -362,8 +364,7 @@ impl<K: Kit> World<'_, K> {
         let process = &mut self.servers[id as usize];
         if process.alive {
             process.truth.end.get_or_insert(reason);
-            process.truth.killed = true;
-            self.server_dies(id);
+            self.server_dies(id, true);
         }
     }
 
@@ -381,22 +382,26 @@ impl<K: Kit> World<'_, K> {
     fn server_leaves_word(&mut self, id: ServerId, reason: GoneReason) {
         let instance = self.servers[id as usize].instance;
         if self.host.disk_full == 0 {
-            self.host.files.tombstone = Some(Mark { instance, reason });
+            // Only where two live beside each other does one write over another's word.
+            if let Some(old) = self.host.files.tombstone.replace(Mark { instance, reason })
+                && let Some(truth) = self.truth_of(old.instance)
+            {
+                truth.word = Paper::Lost;
+            }
+            self.servers[id as usize].truth.word = Paper::Whole;
             self.film(|_| trace::Mark::WordLeft { server: id, reason });
-        } else {
-            self.servers[id as usize].truth.disturbed = true;
         }
-        self.server_dies(id);
+        self.server_dies(id, false);
     }
 
     /// The process is gone: its sockets close, and in a moment the kernel lets go of its lock.
-    fn server_dies(&mut self, id: ServerId) {
+    fn server_dies(&mut self, id: ServerId, killed: bool) {
         let now = self.now;
         let process = &mut self.servers[id as usize];
         process.alive = false;
         process.truth.died_at = now;
         let (told, parent) = (std::mem::replace(&mut process.told, true), process.parent);
-        let (reason, killed) = (process.truth.end, process.truth.killed);
+        let reason = process.truth.end;
         self.film(|_| trace::Mark::ServerGone { server: id, reason, killed });
         self.note(|_| (format!("server {id}"), "is dead".to_owned(), format!("{reason:?}")));
         if self.host.listener == Some(id) {
@@ -433,7 +438,6 @@ impl<K: Kit> World<'_, K> {
         if std::mem::replace(&mut process.alive, false) {
             process.told = true;
             process.truth.end = Some(GoneReason::Rebooted);
-            process.truth.killed = true;
             let reason = process.truth.end;
             self.film(|_| trace::Mark::ServerGone { server: id, reason, killed: true });
         }

@@ -5,7 +5,9 @@
 
 mod browser;
 mod determinism;
+mod kits;
 mod picture;
 mod put_back;
+mod shrink;
 mod situations;
 mod usage;

@@ -12,7 +12,7 @@ use reattach_sim::trace::Detail;
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::put_back::WithSpawningProxy;
+use crate::kits::WithSpawningProxy;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

@@ -8,12 +8,15 @@ fn sim(args: &[&str]) -> Output {
 
 #[test]
 fn wrong_calls_are_named_and_exit_with_64() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["run", "moon"], "invalid value 'moon' for '<SEED>'"),
         (&["campaign", "--seeds", "9..3"], "\"9..3\" holds no seed"),
         (&["campaign", "--shard", "5/4"], "\"5/4\" is no part"),
         (&["campaign", "--time", "soon"], "invalid value 'soon' for '--time <TIME>'"),
         (&["replay", "nowhere.scenario"], "nowhere.scenario cannot be read"),
+        (&["shrink", "nowhere.scenario"], "nowhere.scenario cannot be read"),
+        (&["shrink", "18446744073709551616"], "\"18446744073709551616\" is no seed"),
+        (&["shrink", "7", "--runs", "0"], "invalid value '0' for '--runs <N>'"),
         (&["dance"], "unrecognized subcommand 'dance'"),
     ];
     for (args, sentence) in cases {
@@ -65,4 +68,13 @@ fn a_campaign_that_misses_a_goal_says_which() {
     let output = sim(&["campaign", "--seeds", "0..1"]);
     assert_eq!(output.status.code(), Some(12));
     assert!(String::from_utf8(output.stdout).unwrap().contains("never reached: "));
+}
+
+#[test]
+fn a_seed_that_breaks_nothing_leaves_nothing_to_shrink() {
+    let output = sim(&["shrink", "7"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(15), "{told}");
+    assert_eq!(told, "seed 7 breaks no promise: there is nothing to shrink\n");
+    assert!(output.stdout.is_empty());
 }
