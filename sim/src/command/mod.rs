@@ -10,6 +10,7 @@
 //! shrink        a scenario that breaks a promise, made as small as it gets
 //! keep          what a campaign keeps of its violations
 //! show          a run as a picture in a file
+//! source        where a scenario comes from: a seed, or a file
 //! ```
 
 mod campaign;
@@ -20,6 +21,7 @@ mod progress;
 mod run;
 mod show;
 mod shrink;
+mod source;
 mod tally;
 
 use std::io::Write as _;

@@ -69,7 +69,7 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<u8> {
     let text = std::fs::read_to_string(&args.file).with_context(|| format!("{name} cannot be read"))?;
     let scenario = parse(&text).with_context(|| name.to_string())?;
     if let Some(picture) = &args.picture {
-        super::show::beside(&args.file.to_string_lossy(), picture, args.from, args.until)?;
+        super::show::beside(&args.file, picture, args.from, args.until)?;
     }
     show(&scenario, args.json, args.from, args.until, &format!("cargo sim replay {name}"))
 }

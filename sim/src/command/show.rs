@@ -9,16 +9,16 @@ use anyhow::{Context as _, bail};
 use reattach::session::Time;
 
 use super::exit_code;
+use super::source::Source;
 use crate::run::Outcome;
-use crate::scenario::{Scenario, draw, parse};
 use crate::show::{Picture, SIGNATURE};
 use crate::trace::Detail;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
-    /// A seed, or a scenario file
+    /// A seed, which is a whole number, or else a scenario file
     #[arg(value_name = "SEED|FILE")]
-    subject: String,
+    source: Source,
     /// The picture's file; - writes to standard output [default: named after the seed or file, here]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -36,25 +36,15 @@ pub(super) struct ShowArgs {
     force: bool,
 }
 
-/// What is to be run, and what it is called.
-struct Subject {
-    scenario: Scenario,
-    title: String,
-    name: String,
-    words: String,
-}
-
 pub(super) fn run(args: &ShowArgs) -> anyhow::Result<u8> {
-    let subject = subject(&args.subject)?;
-    let name = subject.name.clone();
-    let (picture, outcome) = drawn(subject, args.from, args.until)?;
+    let (picture, outcome) = drawn(&args.source, args.from, args.until)?;
     let text = if args.svg { picture.svg() } else { picture.page() };
     let mut out = std::io::stdout().lock();
     if args.out.as_deref() == Some(Path::new("-")) {
         out.write_all(text.as_bytes())?;
     } else {
         let ending = if args.svg { "svg" } else { "html" };
-        let path = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.{ending}")));
+        let path = args.out.clone().unwrap_or_else(|| default_path(&args.source, ending));
         let told = write(&path, &text, args.force)?;
         let (lines, messages) = picture.counts();
         writeln!(out, "{told}: {lines} lines, {messages} messages; {}", outcome.verdict())?;
@@ -64,50 +54,42 @@ pub(super) fn run(args: &ShowArgs) -> anyhow::Result<u8> {
 
 /// Draws a scenario file beside what another command says about it.
 pub(super) fn beside(
-    file: &str,
+    file: &Path,
     path: &Path,
     from: Option<Duration>,
     until: Option<Duration>,
 ) -> anyhow::Result<()> {
-    let (picture, _) = drawn(subject(file)?, from, until)?;
+    let (picture, _) = drawn(&Source::File(file.to_owned()), from, until)?;
     let svg = path.extension().is_some_and(|ending| ending == "svg");
     let told = write(path, &if svg { picture.svg() } else { picture.page() }, false)?;
     writeln!(std::io::stderr().lock(), "{told}")?;
     Ok(())
 }
 
+/// In this directory, named after the seed or the file.
+fn default_path(source: &Source, ending: &str) -> PathBuf {
+    let name = match source {
+        Source::Seed(seed) => format!("seed-{seed}"),
+        Source::File(file) => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    };
+    PathBuf::from(format!("{name}.{ending}"))
+}
+
 fn drawn(
-    subject: Subject,
+    source: &Source,
     from: Option<Duration>,
     until: Option<Duration>,
 ) -> anyhow::Result<(Picture, Outcome)> {
+    let (scenario, told) = source.read()?;
     let shown = shown(from, until)?;
-    let outcome = crate::run::run(&subject.scenario, Detail::Picture);
+    let outcome = crate::run::run(&scenario, Detail::Picture);
     if *shown.start() > outcome.ended_at {
         bail!("--from {} is after the end of the run at {}", shown.start(), outcome.ended_at);
     }
-    let again = format!("cargo sim show {}", subject.words);
-    let picture = Picture::new(&subject.scenario, &outcome, subject.title, again, shown);
+    let again = format!("cargo sim show {}", source.argument());
+    let title = told.unwrap_or_else(|| source.name());
+    let picture = Picture::new(&scenario, &outcome, title, again, shown);
     Ok((picture, outcome))
-}
-
-/// Reads what is to be drawn.
-fn subject(word: &str) -> anyhow::Result<Subject> {
-    if let Ok(seed) = word.parse::<u64>() {
-        return Ok(Subject {
-            scenario: draw(seed),
-            title: format!("Seed {seed}"),
-            name: format!("seed-{seed}"),
-            words: word.to_owned(),
-        });
-    }
-    let text = std::fs::read_to_string(word)
-        .with_context(|| format!("{word} is neither a seed (a whole number) nor a file that can be read"))?;
-    let scenario = parse(&text).with_context(|| word.to_owned())?;
-    let name = Path::new(word).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let told = text.lines().find_map(|line| line.trim().strip_prefix('#')).map(str::trim);
-    let title = told.filter(|told| !told.is_empty()).unwrap_or(&name).to_owned();
-    Ok(Subject { scenario, title, name, words: word.to_owned() })
 }
 
 fn shown(from: Option<Duration>, until: Option<Duration>) -> anyhow::Result<RangeInclusive<Time>> {

@@ -81,7 +81,8 @@ fn a_picture_goes_where_it_is_asked_to_and_over_nothing_else() {
     std::fs::write(here.join("notes.svg"), "my notes").unwrap();
     let (code, told) = sim(here, &["show", "7", "--svg", "--out", "notes.svg"]);
     assert_eq!(code, Some(64));
-    assert_eq!(told, "error: notes.svg is there and is no picture of this command; --force overwrites it\n");
+    let way = "remove it, name another file, or use show --force";
+    assert_eq!(told, format!("error: notes.svg is there and is no picture of this command: {way}\n"));
     assert_eq!(std::fs::read_to_string(here.join("notes.svg")).unwrap(), "my notes");
     let (code, _) = sim(here, &["show", "7", "--svg", "--out", "notes.svg", "--force"]);
     assert_eq!(code, Some(0));
@@ -104,7 +105,7 @@ fn a_replayed_part_can_be_drawn_beside_its_trace() {
 fn what_cannot_be_drawn_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let cases: [(&[&str], &str); 5] = [
-        (&["show", "moon"], "moon is neither a seed (a whole number) nor a file that can be read"),
+        (&["show", "moon"], "moon cannot be read"),
         (&["show", "7", "--from", "2m", "--until", "1m"], "--from 120.000 is after --until 60.000"),
         (&["show", "7", "--from", "1000h"], "--from 3600000.000 is after the end of the run at "),
         (&["show", "7", "--from", "soon"], "invalid value 'soon' for '--from <TIME>'"),
