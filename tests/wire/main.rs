@@ -12,6 +12,7 @@ mod machines;
 mod memory;
 mod noise;
 mod reading;
+mod sides;
 mod streams;
 
 /// Counts for the whole process, so the tests that look at it take turns (`#[serial]`).
