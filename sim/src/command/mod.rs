@@ -11,6 +11,7 @@
 //! keep          what a campaign keeps of its violations
 //! show          a run as a picture in a file
 //! explore       everything that can happen in a small world
+//! source        where a scenario comes from: a seed, or a file
 //! ```
 
 mod campaign;
@@ -22,6 +23,7 @@ mod progress;
 mod run;
 mod show;
 mod shrink;
+mod source;
 mod tally;
 
 use std::io::Write as _;

@@ -93,3 +93,19 @@ fn a_search_says_whether_it_is_complete() {
         assert!(report["broken"].is_null() && report["depth"].as_u64() > Some(5), "{report}");
     }
 }
+
+#[test]
+fn coverage_of_too_few_seeds_says_what_is_missing() {
+    let output = sim(&["coverage", "--seeds", "0..5"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(12), "{told}");
+    for line in ["5 runs in ", "what clients were told", "    goal: ending-refused", "never reached: "] {
+        assert!(told.contains(line), "{line} is missing: {told}");
+    }
+    let output = sim(&["coverage", "--seeds", "0..5", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(12));
+    assert_eq!(report["runs"], 5);
+    assert_eq!(report["wrong"], serde_json::json!([]));
+    assert!(report["missing"].as_array().unwrap().contains(&"goal: ending-refused".into()));
+}
