@@ -21,6 +21,7 @@ pub mod check;
 pub mod command;
 pub mod coverage;
 pub mod dice;
+pub mod explore;
 pub mod machine;
 pub mod run;
 pub mod scenario;

@@ -3,6 +3,7 @@
 //! A wrapper shows its real machine, so that the world can ask what it cannot change.
 
 use std::fmt;
+use std::hash::Hash;
 
 use reattach::proto::{Frame, InstanceId, SessionId};
 use reattach::session::client::{self, Attempt, Client};
@@ -49,7 +50,7 @@ impl Kit for Real {
 }
 
 /// A client machine; see [`Client`].
-pub trait ClientMachine: Clone + PartialEq + fmt::Debug {
+pub trait ClientMachine: Clone + PartialEq + Hash + fmt::Debug {
     /// See [`Client::new`].
     fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self;
     /// See [`Client::handle_input`].
@@ -65,7 +66,7 @@ pub trait ClientMachine: Clone + PartialEq + fmt::Debug {
 }
 
 /// A launch machine; see [`Launch`].
-pub trait LaunchMachine {
+pub trait LaunchMachine: Clone + Hash {
     /// See [`Launch::new`].
     fn new(config: LaunchConfig, mode: launch::Mode, now: Time) -> Self;
     /// See [`Launch::handle_input`].
@@ -79,7 +80,7 @@ pub trait LaunchMachine {
 }
 
 /// A server machine; see [`Server`].
-pub trait ServerMachine: Clone + PartialEq + fmt::Debug {
+pub trait ServerMachine: Clone + PartialEq + Hash + fmt::Debug {
     /// See [`Server::new`].
     fn new(config: ServerConfig, instance: InstanceId, now: Time) -> Self;
     /// See [`Server::handle_input`].

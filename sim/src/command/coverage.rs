@@ -1,5 +1,6 @@
 //! What many seeds have reached, as tables, and what they never did.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use serde::Serialize;
@@ -65,10 +66,10 @@ struct Findings {
     missing: Vec<String>,
     /// Reached, and said to be impossible.
     wrong: Vec<String>,
-    /// Possible, seldom, and not reached.
-    seldom: Vec<String>,
+    /// Possible, seldom, and not reached, by reason.
+    seldom: BTreeMap<&'static str, Vec<String>>,
     /// Pairs that cannot be, and that were not, by reason.
-    never: std::collections::BTreeMap<&'static str, u64>,
+    never: BTreeMap<&'static str, u64>,
     /// Pairs that were reached, of those that can be.
     reached: u64,
     possible: u64,
@@ -99,7 +100,7 @@ impl Findings {
             self.reached += u64::from(can_be && count > 0);
             match (expected, count) {
                 (Expected::Always, 0) => self.missing.push(pair()),
-                (Expected::Seldom(_), 0) => self.seldom.push(pair()),
+                (Expected::Seldom(why), 0) => self.seldom.entry(why).or_default().push(pair()),
                 (Expected::Never(why), 0) => *self.never.entry(why).or_default() += 1,
                 (Expected::Never(why), _) => self.wrong.push(format!("{}, although {why}", pair())),
                 (Expected::Always | Expected::Seldom(_), _) => {}
@@ -108,18 +109,21 @@ impl Findings {
     }
 
     fn text(&self) -> String {
-        let mut text = format!("{} of {} pairs that can be were reached\n", self.reached, self.possible);
-        let list = |title: &str, pairs: &[String]| {
-            let lines: String = pairs.iter().map(|pair| format!("  {pair}\n")).collect();
-            if pairs.is_empty() { String::new() } else { format!("\n{title}: {}\n{lines}", pairs.len()) }
-        };
-        text += &list("never reached", &self.missing);
-        text += &list("reached, although it cannot be", &self.wrong);
-        text += &list("not reached, and not demanded because it is rare", &self.seldom);
-        text += "\nwhat cannot be, and was not:\n";
+        let lines = |pairs: &[String]| pairs.iter().map(|pair| format!("    {pair}\n")).collect::<String>();
+        let mut text = String::from("what cannot be, and was not\n");
         for (why, pairs) in &self.never {
-            text += &format!("{pairs:>5}  {why}\n");
+            text += &format!("  {why}: {pairs}\n");
         }
+        text += "\nwhat is rare, and was not reached\n";
+        for (why, pairs) in &self.seldom {
+            text += &format!("  {why}: {}\n{}", pairs.len(), lines(pairs));
+        }
+        text += &format!("\n{} of {} pairs that can be were reached\n", self.reached, self.possible);
+        if !self.wrong.is_empty() {
+            text += &format!("reached, and said to be impossible: {}\n", self.wrong.len());
+            text += &lines(&self.wrong);
+        }
+        text += &format!("never reached: {}\n{}", self.missing.len(), lines(&self.missing));
         text
     }
 }
@@ -191,7 +195,7 @@ fn goals(record: &Record) -> String {
 struct Report<'f> {
     runs: u64,
     seconds: f64,
-    goals: std::collections::BTreeMap<&'static str, Option<u64>>,
+    goals: BTreeMap<&'static str, Option<u64>>,
     client: Vec<Cell>,
     client_moves: Vec<Cell>,
     server: Vec<Cell>,
@@ -273,7 +277,8 @@ mod tests {
         assert!(findings.missing.contains(&"client: send in Connected".to_owned()));
         assert!(findings.missing.contains(&"server: Unmet -> Attached".to_owned()));
         assert!(findings.missing.contains(&"fault: reboot while the client is Connected".to_owned()));
-        assert!(findings.seldom.contains(&"proxy: failed in Spawn".to_owned()));
+        let seldom = &findings.seldom["all numbers of processes must be in use"];
+        assert_eq!(*seldom, ["proxy: failed in Spawn"]);
         assert_eq!((findings.reached, findings.wrong.len()), (0, 0));
     }
 }

@@ -10,12 +10,14 @@
 //! shrink        a scenario that breaks a promise, made as small as it gets
 //! keep          what a campaign keeps of its violations
 //! show          a run as a picture in a file
+//! explore       everything that can happen in a small world
 //! source        where a scenario comes from: a seed, or a file
 //! ```
 
 mod campaign;
 mod coverage;
 mod determinism;
+mod explore;
 mod keep;
 mod progress;
 mod run;
@@ -74,6 +76,8 @@ enum Command {
     CheckDeterminism(determinism::DeterminismArgs),
     /// Draw a run: a page that can be walked through, or an SVG.
     Show(show::ShowArgs),
+    /// Look at everything that can happen in a small world.
+    Explore(explore::ExploreArgs),
 }
 
 /// Parses the arguments, runs the command, and gives its exit code.
@@ -95,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Shrink(args) => shrink::run(&args),
         Command::CheckDeterminism(args) => determinism::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Explore(args) => explore::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

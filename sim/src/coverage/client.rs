@@ -13,11 +13,11 @@ labels! {
     /// Where a client is: its status, and whether the Hello of its attempt was written.
     ClientState {
         Connecting "Connecting",
-        ConnectingAsked "Connecting, Hello written" as "+Hello",
+        ConnectingAsked "Connecting +Hello" as "+Hello",
         Connected "Connected",
         HeartbeatMissed "HeartbeatMissed" as "Missed",
         Reconnecting "Reconnecting",
-        ReconnectingAsked "Reconnecting, Hello written" as "+Hello",
+        ReconnectingAsked "Reconnecting +Hello" as "+Hello",
         ReconnectFailed "ReconnectFailed" as "Failed",
         ReconnectExhausted "ReconnectExhausted" as "Exhausted",
         ServerNotRunning "ServerNotRunning" as "NotRunning",
@@ -86,7 +86,7 @@ impl ClientState {
 }
 
 /// The real client, and whether it has written the Hello of its attempt.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct WatchedClient {
     machine: Client,
     asked: bool,

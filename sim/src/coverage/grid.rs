@@ -24,7 +24,7 @@ pub trait Label: Copy + Eq + fmt::Debug + 'static {
 macro_rules! labels {
     ($(#[$doc:meta])* $label:ident { $($variant:ident $name:literal $(as $heading:literal)?,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum $label {
             $(#[doc = $name] $variant,)*

@@ -42,7 +42,7 @@ labels! {
 }
 
 /// The real launch machine, and what its orders show.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct WatchedLaunch {
     machine: Launch,
     state: LaunchState,

@@ -50,7 +50,7 @@ labels! {
 }
 
 /// The real server, and the transports that have not said Hello.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct WatchedServer {
     machine: Server,
     waiting: Vec<TransportId>,

@@ -3,6 +3,7 @@
 //! The bugs themselves are left to `put_back`; what other tests need is named here.
 
 use std::fmt::Debug;
+use std::hash::Hash;
 use std::marker::PhantomData;
 
 use reattach::proto::{Frame, InstanceId, SessionId};
@@ -23,7 +24,7 @@ pub(crate) type WithStutteringClient = WithClient<DeliversTwice>;
 pub(crate) type WithZombieKeepingServer = WithServer<KeepsZombies>;
 
 /// What is wrong with a client.
-pub(crate) trait ClientBug: Clone + PartialEq + Debug + Default {
+pub(crate) trait ClientBug: Clone + PartialEq + Hash + Debug + Default {
     fn config(config: ClientConfig) -> ClientConfig {
         config
     }
@@ -46,7 +47,7 @@ pub(crate) trait ClientBug: Clone + PartialEq + Debug + Default {
 }
 
 /// What is wrong with a proxy.
-pub(crate) trait LaunchBug: Default {
+pub(crate) trait LaunchBug: Clone + Hash + Default {
     fn handle_input(&mut self, machine: &mut Launch, mode: Mode, now: Time, input: launch::Input) {
         let _ = mode;
         machine.handle_input(now, input);
@@ -58,7 +59,7 @@ pub(crate) trait LaunchBug: Default {
 }
 
 /// What is wrong with a server.
-pub(crate) trait ServerBug: Clone + PartialEq + Debug + Default {
+pub(crate) trait ServerBug: Clone + PartialEq + Hash + Debug + Default {
     fn handle_input(&mut self, machine: &mut Server, now: Time, input: server::Input) {
         machine.handle_input(now, input);
     }
@@ -95,7 +96,7 @@ impl<B: ServerBug> Kit for WithServer<B> {
     type Server = BuggyServer<B>;
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) struct BuggyClient<B> {
     machine: Client,
     bug: B,
@@ -127,6 +128,7 @@ impl<B: ClientBug> ClientMachine for BuggyClient<B> {
     }
 }
 
+#[derive(Clone, Hash)]
 pub(crate) struct BuggyLaunch<B> {
     machine: Launch,
     mode: Mode,
@@ -155,7 +157,7 @@ impl<B: LaunchBug> LaunchMachine for BuggyLaunch<B> {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) struct BuggyServer<B> {
     machine: Server,
     bug: B,
