@@ -13,7 +13,7 @@ use super::progress::Stopwatch;
 use super::{EXIT_NOTHING, exit_code};
 use crate::machine::Real;
 use crate::run::Outcome;
-use crate::scenario::{Scenario, draw, parse};
+use crate::scenario::{Scenario, draw, load};
 use crate::shrink::{Effort, Minimality, Shrunk, Size, shrink, text};
 use crate::trace::Detail;
 
@@ -58,11 +58,7 @@ impl Source {
     fn scenario(&self) -> anyhow::Result<Scenario> {
         match self {
             Source::Seed(seed) => Ok(draw(*seed)),
-            Source::File(file) => {
-                let name = file.display();
-                let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
-                parse(&text).with_context(|| name.to_string())
-            }
+            Source::File(file) => Ok(load(file)?),
         }
     }
 

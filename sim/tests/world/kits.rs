@@ -2,7 +2,8 @@
 //!
 //! The bugs themselves are left to `put_back`; what other tests need is named here.
 
-use std::fmt::Debug;
+use std::cell::Cell;
+use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 
 use reattach::proto::{Frame, InstanceId, SessionId};
@@ -23,8 +24,8 @@ pub(crate) type WithStutteringClient = WithClient<DeliversTwice>;
 pub(crate) type WithZombieKeepingServer = WithServer<KeepsZombies>;
 
 /// What is wrong with a client.
-pub(crate) trait ClientBug: Clone + PartialEq + Debug + Default {
-    fn config(config: ClientConfig) -> ClientConfig {
+pub(crate) trait ClientBug {
+    fn config(&self, config: ClientConfig) -> ClientConfig {
         config
     }
 
@@ -46,7 +47,7 @@ pub(crate) trait ClientBug: Clone + PartialEq + Debug + Default {
 }
 
 /// What is wrong with a proxy.
-pub(crate) trait LaunchBug: Default {
+pub(crate) trait LaunchBug {
     fn handle_input(&mut self, machine: &mut Launch, mode: Mode, now: Time, input: launch::Input) {
         let _ = mode;
         machine.handle_input(now, input);
@@ -58,7 +59,7 @@ pub(crate) trait LaunchBug: Default {
 }
 
 /// What is wrong with a server.
-pub(crate) trait ServerBug: Clone + PartialEq + Debug + Default {
+pub(crate) trait ServerBug {
     fn handle_input(&mut self, machine: &mut Server, now: Time, input: server::Input) {
         machine.handle_input(now, input);
     }
@@ -67,6 +68,13 @@ pub(crate) trait ServerBug: Clone + PartialEq + Debug + Default {
         machine.poll_effect()
     }
 }
+
+/// Nothing is wrong.
+pub(crate) struct Sound;
+
+impl ClientBug for Sound {}
+impl LaunchBug for Sound {}
+impl ServerBug for Sound {}
 
 /// The real machines, but for the client.
 pub(crate) struct WithClient<B>(PhantomData<B>);
@@ -77,49 +85,164 @@ pub(crate) struct WithLaunch<B>(PhantomData<B>);
 /// The real machines, but for the server.
 pub(crate) struct WithServer<B>(PhantomData<B>);
 
-impl<B: ClientBug> Kit for WithClient<B> {
+impl<B: ClientBug + Default> Kit for WithClient<B> {
     type Client = BuggyClient<B>;
     type Launch = Launch;
     type Server = Server;
 }
 
-impl<B: LaunchBug> Kit for WithLaunch<B> {
+impl<B: LaunchBug + Default> Kit for WithLaunch<B> {
     type Client = Client;
     type Launch = BuggyLaunch<B>;
     type Server = Server;
 }
 
-impl<B: ServerBug> Kit for WithServer<B> {
+impl<B: ServerBug + Default> Kit for WithServer<B> {
     type Client = Client;
     type Launch = Launch;
     type Server = BuggyServer<B>;
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct BuggyClient<B> {
-    machine: Client,
-    bug: B,
+/// Machines with the bug that [`with`] says: one world is built for all of them.
+pub(crate) struct WithAny;
+
+impl Kit for WithAny {
+    type Client = BuggyClient<AnyBug<dyn ClientBug>>;
+    type Launch = BuggyLaunch<AnyBug<dyn LaunchBug>>;
+    type Server = BuggyServer<AnyBug<dyn ServerBug>>;
 }
 
-impl<B: ClientBug> ClientMachine for BuggyClient<B> {
+/// A bug whose type is not known when the world is built.
+pub(crate) struct AnyBug<B: ?Sized>(Box<B>);
+
+/// How each machine gets its bug.
+#[derive(Clone, Copy)]
+pub(crate) struct Bugs {
+    pub(crate) client: fn() -> Box<dyn ClientBug>,
+    pub(crate) launch: fn() -> Box<dyn LaunchBug>,
+    pub(crate) server: fn() -> Box<dyn ServerBug>,
+}
+
+pub(crate) const SOUND: Bugs =
+    Bugs { client: || Box::new(Sound), launch: || Box::new(Sound), server: || Box::new(Sound) };
+
+thread_local! {
+    static BUGS: Cell<Bugs> = const { Cell::new(SOUND) };
+}
+
+/// Does something with machines that have these bugs.
+pub(crate) fn with<T>(bugs: Bugs, work: impl FnOnce() -> T) -> T {
+    BUGS.set(bugs);
+    let done = work();
+    BUGS.set(SOUND);
+    done
+}
+
+impl Default for AnyBug<dyn ClientBug> {
+    fn default() -> Self {
+        AnyBug((BUGS.get().client)())
+    }
+}
+
+impl Default for AnyBug<dyn LaunchBug> {
+    fn default() -> Self {
+        AnyBug((BUGS.get().launch)())
+    }
+}
+
+impl Default for AnyBug<dyn ServerBug> {
+    fn default() -> Self {
+        AnyBug((BUGS.get().server)())
+    }
+}
+
+impl ClientBug for AnyBug<dyn ClientBug> {
+    fn config(&self, config: ClientConfig) -> ClientConfig {
+        self.0.config(config)
+    }
+
+    fn handle_input(&mut self, machine: &mut Client, now: Time, input: client::Input) {
+        self.0.handle_input(machine, now, input);
+    }
+
+    fn handle_timeout(&mut self, machine: &mut Client, now: Time) {
+        self.0.handle_timeout(machine, now);
+    }
+
+    fn poll_effect(&mut self, machine: &mut Client) -> Option<client::Effect> {
+        self.0.poll_effect(machine)
+    }
+
+    fn poll_transmit(&mut self, machine: &mut Client) -> Option<(Attempt, Frame)> {
+        self.0.poll_transmit(machine)
+    }
+}
+
+impl LaunchBug for AnyBug<dyn LaunchBug> {
+    fn handle_input(&mut self, machine: &mut Launch, mode: Mode, now: Time, input: launch::Input) {
+        self.0.handle_input(machine, mode, now, input);
+    }
+
+    fn poll_effect(&mut self, machine: &mut Launch) -> Option<launch::Effect> {
+        self.0.poll_effect(machine)
+    }
+}
+
+impl ServerBug for AnyBug<dyn ServerBug> {
+    fn handle_input(&mut self, machine: &mut Server, now: Time, input: server::Input) {
+        self.0.handle_input(machine, now, input);
+    }
+
+    fn poll_effect(&mut self, machine: &mut Server) -> Option<server::Effect> {
+        self.0.poll_effect(machine)
+    }
+}
+
+/// A client and its bug. Two are the same if the machines are: the world keeps a copy only to
+/// compare, and a bug's own state is none of the machine's.
+pub(crate) struct BuggyClient<B> {
+    machine: Client,
+    bug: Option<B>,
+}
+
+impl<B> Clone for BuggyClient<B> {
+    fn clone(&self) -> Self {
+        BuggyClient { machine: self.machine.clone(), bug: None }
+    }
+}
+
+impl<B> PartialEq for BuggyClient<B> {
+    fn eq(&self, other: &Self) -> bool {
+        self.machine == other.machine
+    }
+}
+
+impl<B> Debug for BuggyClient<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.machine.fmt(f)
+    }
+}
+
+impl<B: ClientBug + Default> ClientMachine for BuggyClient<B> {
     fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self {
-        BuggyClient { machine: Client::new(B::config(config), session, seed, now), bug: B::default() }
+        let bug = B::default();
+        BuggyClient { machine: Client::new(bug.config(config), session, seed, now), bug: Some(bug) }
     }
 
     fn handle_input(&mut self, now: Time, input: client::Input) {
-        self.bug.handle_input(&mut self.machine, now, input);
+        self.bug.as_mut().expect(COPY).handle_input(&mut self.machine, now, input);
     }
 
     fn handle_timeout(&mut self, now: Time) {
-        self.bug.handle_timeout(&mut self.machine, now);
+        self.bug.as_mut().expect(COPY).handle_timeout(&mut self.machine, now);
     }
 
     fn poll_effect(&mut self) -> Option<client::Effect> {
-        self.bug.poll_effect(&mut self.machine)
+        self.bug.as_mut().expect(COPY).poll_effect(&mut self.machine)
     }
 
     fn poll_transmit(&mut self) -> Option<(Attempt, Frame)> {
-        self.bug.poll_transmit(&mut self.machine)
+        self.bug.as_mut().expect(COPY).poll_transmit(&mut self.machine)
     }
 
     fn inner(&self) -> &Client {
@@ -127,13 +250,17 @@ impl<B: ClientBug> ClientMachine for BuggyClient<B> {
     }
 }
 
+/// Why every machine that does something has its bug.
+const COPY: &str = "a copy is only compared";
+
+/// A proxy and its bug.
 pub(crate) struct BuggyLaunch<B> {
     machine: Launch,
     mode: Mode,
     bug: B,
 }
 
-impl<B: LaunchBug> LaunchMachine for BuggyLaunch<B> {
+impl<B: LaunchBug + Default> LaunchMachine for BuggyLaunch<B> {
     fn new(config: LaunchConfig, mode: Mode, now: Time) -> Self {
         BuggyLaunch { machine: Launch::new(config, mode, now), mode, bug: B::default() }
     }
@@ -155,19 +282,37 @@ impl<B: LaunchBug> LaunchMachine for BuggyLaunch<B> {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+/// A server and its bug; copies as of a client.
 pub(crate) struct BuggyServer<B> {
     machine: Server,
-    bug: B,
+    bug: Option<B>,
 }
 
-impl<B: ServerBug> ServerMachine for BuggyServer<B> {
+impl<B> Clone for BuggyServer<B> {
+    fn clone(&self) -> Self {
+        BuggyServer { machine: self.machine.clone(), bug: None }
+    }
+}
+
+impl<B> PartialEq for BuggyServer<B> {
+    fn eq(&self, other: &Self) -> bool {
+        self.machine == other.machine
+    }
+}
+
+impl<B> Debug for BuggyServer<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.machine.fmt(f)
+    }
+}
+
+impl<B: ServerBug + Default> ServerMachine for BuggyServer<B> {
     fn new(config: ServerConfig, instance: InstanceId, now: Time) -> Self {
-        BuggyServer { machine: Server::new(config, instance, now), bug: B::default() }
+        BuggyServer { machine: Server::new(config, instance, now), bug: Some(B::default()) }
     }
 
     fn handle_input(&mut self, now: Time, input: server::Input) {
-        self.bug.handle_input(&mut self.machine, now, input);
+        self.bug.as_mut().expect(COPY).handle_input(&mut self.machine, now, input);
     }
 
     fn handle_timeout(&mut self, now: Time) {
@@ -175,7 +320,7 @@ impl<B: ServerBug> ServerMachine for BuggyServer<B> {
     }
 
     fn poll_effect(&mut self) -> Option<server::Effect> {
-        self.bug.poll_effect(&mut self.machine)
+        self.bug.as_mut().expect(COPY).poll_effect(&mut self.machine)
     }
 
     fn poll_transmit(&mut self) -> Option<(TransportId, Frame)> {
