@@ -10,6 +10,7 @@
 //! run       scenario to verdict
 //! shrink    a scenario that breaks a promise, made as small as it gets
 //! show      a run as a picture
+//! coverage  what many runs have reached, and what they never did
 //! command   the command line
 //! ```
 //!
@@ -18,7 +19,9 @@
 
 pub mod check;
 pub mod command;
+pub mod coverage;
 pub mod dice;
+pub mod explore;
 pub mod machine;
 pub mod run;
 pub mod scenario;

@@ -55,6 +55,7 @@ mod tests {
     use crate::trace::Detail;
 
     /// A proxy that panics when it is to reconnect.
+    #[derive(Clone, Hash)]
     struct Faints;
 
     impl LaunchMachine for Faints {

@@ -51,14 +51,19 @@ impl Progress {
     }
 
     pub(super) fn show(&mut self, tally: &Tally) {
+        self.tell(tally.runs, "runs", |elapsed| message(tally, elapsed));
+    }
+
+    /// Shows how many of something there are, and more.
+    pub(super) fn tell(&mut self, count: u64, unit: &str, message: impl FnOnce(Duration) -> String) {
         let elapsed = self.elapsed();
         if let Some(bar) = &self.bar {
-            bar.set_position(tally.runs);
-            bar.set_message(message(tally, elapsed));
+            bar.set_position(count);
+            bar.set_message(message(elapsed));
         } else if !self.quiet && elapsed >= self.line_at {
             self.line_at += LINE_INTERVAL;
             // Nobody listening is no reason to stop.
-            let _ = writeln!(std::io::stderr(), "{} runs, {}", tally.runs, message(tally, elapsed));
+            let _ = writeln!(std::io::stderr(), "{count} {unit}, {}", message(elapsed));
         }
     }
 

@@ -9,15 +9,16 @@ use anyhow::{Context as _, bail};
 use reattach::session::Time;
 
 use super::exit_code;
-use crate::scenario::{Scenario, draw, parse};
+use super::source::Source;
+use crate::run::Outcome;
 use crate::show::{Picture, SIGNATURE};
 use crate::trace::Detail;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArgs {
-    /// A seed, or a scenario file
+    /// A seed, which is a whole number, or else a scenario file
     #[arg(value_name = "SEED|FILE")]
-    subject: String,
+    source: Source,
     /// The picture's file; - writes to standard output [default: named after the seed or file, here]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -35,60 +36,60 @@ pub(super) struct ShowArgs {
     force: bool,
 }
 
-/// What is to be run, and what it is called.
-struct Subject {
-    scenario: Scenario,
-    title: String,
-    name: String,
-    words: String,
+pub(super) fn run(args: &ShowArgs) -> anyhow::Result<u8> {
+    let (picture, outcome) = drawn(&args.source, args.from, args.until)?;
+    let text = if args.svg { picture.svg() } else { picture.page() };
+    let mut out = std::io::stdout().lock();
+    if args.out.as_deref() == Some(Path::new("-")) {
+        out.write_all(text.as_bytes())?;
+    } else {
+        let ending = if args.svg { "svg" } else { "html" };
+        let path = args.out.clone().unwrap_or_else(|| default_path(&args.source, ending));
+        let told = write(&path, &text, args.force)?;
+        let (lines, messages) = picture.counts();
+        writeln!(out, "{told}: {lines} lines, {messages} messages; {}", outcome.verdict())?;
+    }
+    Ok(exit_code(outcome.checks.violation()))
 }
 
-pub(super) fn run(args: &ShowArgs) -> anyhow::Result<u8> {
-    let subject = subject(&args.subject)?;
-    let shown = shown(args.from, args.until)?;
-    let outcome = crate::run::run(&subject.scenario, Detail::Picture);
+/// Draws a scenario file beside what another command says about it.
+pub(super) fn beside(
+    file: &Path,
+    path: &Path,
+    from: Option<Duration>,
+    until: Option<Duration>,
+) -> anyhow::Result<()> {
+    let (picture, _) = drawn(&Source::File(file.to_owned()), from, until)?;
+    let svg = path.extension().is_some_and(|ending| ending == "svg");
+    let told = write(path, &if svg { picture.svg() } else { picture.page() }, false)?;
+    writeln!(std::io::stderr().lock(), "{told}")?;
+    Ok(())
+}
+
+/// In this directory, named after the seed or the file.
+fn default_path(source: &Source, ending: &str) -> PathBuf {
+    let name = match source {
+        Source::Seed(seed) => format!("seed-{seed}"),
+        Source::File(file) => file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    };
+    PathBuf::from(format!("{name}.{ending}"))
+}
+
+fn drawn(
+    source: &Source,
+    from: Option<Duration>,
+    until: Option<Duration>,
+) -> anyhow::Result<(Picture, Outcome)> {
+    let (scenario, told) = source.read()?;
+    let shown = shown(from, until)?;
+    let outcome = crate::run::run(&scenario, Detail::Picture);
     if *shown.start() > outcome.ended_at {
         bail!("--from {} is after the end of the run at {}", shown.start(), outcome.ended_at);
     }
-    let again = format!("cargo sim show {}", subject.words);
-    let picture = Picture::new(&subject.scenario, &outcome, subject.title, again, shown);
-    let text = if args.svg { picture.svg() } else { picture.page() };
-    let code = exit_code(outcome.checks.violation());
-    if args.out.as_deref() == Some(Path::new("-")) {
-        std::io::stdout().lock().write_all(text.as_bytes())?;
-        return Ok(code);
-    }
-    let ending = if args.svg { "svg" } else { "html" };
-    let path = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.{ending}", subject.name)));
-    let again = write(&path, &text, args.force)?;
-    let (lines, messages) = picture.counts();
-    let told = if again { "drawn again" } else { "drawn" };
-    writeln!(
-        std::io::stdout().lock(),
-        "{} {told}: {lines} lines, {messages} messages; {}",
-        path.display(),
-        outcome.verdict()
-    )?;
-    Ok(code)
-}
-
-/// Reads what is to be drawn.
-fn subject(word: &str) -> anyhow::Result<Subject> {
-    if let Ok(seed) = word.parse::<u64>() {
-        return Ok(Subject {
-            scenario: draw(seed),
-            title: format!("Seed {seed}"),
-            name: format!("seed-{seed}"),
-            words: word.to_owned(),
-        });
-    }
-    let text = std::fs::read_to_string(word)
-        .with_context(|| format!("{word} is neither a seed (a whole number) nor a file that can be read"))?;
-    let scenario = parse(&text).with_context(|| word.to_owned())?;
-    let name = Path::new(word).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let told = text.lines().find_map(|line| line.trim().strip_prefix('#')).map(str::trim);
-    let title = told.filter(|told| !told.is_empty()).unwrap_or(&name).to_owned();
-    Ok(Subject { scenario, title, name, words: word.to_owned() })
+    let again = format!("cargo sim show {}", source.argument());
+    let title = told.unwrap_or_else(|| source.name());
+    let picture = Picture::new(&scenario, &outcome, title, again, shown);
+    Ok((picture, outcome))
 }
 
 fn shown(from: Option<Duration>, until: Option<Duration>) -> anyhow::Result<RangeInclusive<Time>> {
@@ -100,8 +101,8 @@ fn shown(from: Option<Duration>, until: Option<Duration>) -> anyhow::Result<Rang
     Ok(from..=until)
 }
 
-/// Writes the picture; true if it took the place of an older one. Anything else is left alone.
-fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<bool> {
+/// Writes the picture, and says so. It takes the place of an older one; anything else is left alone.
+fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<String> {
     let old = match std::fs::read(path) {
         Ok(old) => Some(old),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -115,8 +116,10 @@ fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<bool> {
         && !ours(old)
         && !force
     {
-        bail!("{} is there and is no picture of this command; --force overwrites it", path.display());
+        let way = "remove it, name another file, or use show --force";
+        bail!("{} is there and is no picture of this command: {way}", path.display());
     }
     std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
-    Ok(old.is_some())
+    let how = if old.is_some() { "drawn again" } else { "drawn" };
+    Ok(format!("{} {how}", path.display()))
 }

@@ -3,17 +3,16 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 
 use super::progress::Stopwatch;
+use super::source::Source;
 use super::{EXIT_NOTHING, exit_code};
 use crate::machine::Real;
 use crate::run::Outcome;
-use crate::scenario::{Scenario, draw, load};
 use crate::shrink::{Effort, Minimality, Shrunk, Size, shrink, text};
 use crate::trace::Detail;
 
@@ -31,50 +30,6 @@ pub(super) struct ShrinkArgs {
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
-}
-
-/// Where a scenario comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
-    Seed(u64),
-    File(PathBuf),
-}
-
-impl FromStr for Source {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text.is_empty() || !text.bytes().all(|digit| digit.is_ascii_digit()) {
-            return Ok(Source::File(PathBuf::from(text)));
-        }
-        let seed = text.parse().map_err(|_| {
-            format!("\"{text}\" is no seed, the last one is {}; a file of that name is ./{text}", u64::MAX)
-        })?;
-        Ok(Source::Seed(seed))
-    }
-}
-
-impl Source {
-    fn scenario(&self) -> anyhow::Result<Scenario> {
-        match self {
-            Source::Seed(seed) => Ok(draw(*seed)),
-            Source::File(file) => Ok(load(file)?),
-        }
-    }
-
-    fn name(&self) -> String {
-        match self {
-            Source::Seed(seed) => format!("seed {seed}"),
-            Source::File(file) => file.display().to_string(),
-        }
-    }
-
-    fn argument(&self) -> String {
-        match self {
-            Source::Seed(seed) => seed.to_string(),
-            Source::File(file) => file.display().to_string(),
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -175,19 +130,4 @@ fn summary(shrunk: &Shrunk, took: Duration) -> String {
         shrunk.events,
         took.as_secs_f64(),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_whole_number_is_a_seed_and_all_else_a_file() {
-        assert_eq!("7".parse(), Ok(Source::Seed(7)));
-        for file in ["./7", "7.scenario", "-7", "target/sim/7.scenario"] {
-            assert_eq!(file.parse(), Ok(Source::File(PathBuf::from(file))));
-        }
-        let error = "18446744073709551616".parse::<Source>().unwrap_err();
-        assert!(error.contains("the last one is 18446744073709551615"), "{error}");
-    }
 }

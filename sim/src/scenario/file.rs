@@ -36,12 +36,12 @@ pub enum LoadError {
     },
 }
 
-/// Reads a file that holds a scenario.
+/// Reads a file that holds a scenario; gives its text, too.
 ///
 /// # Errors
 ///
 /// [`LoadError`] names the file, and says what is wrong with it.
-pub fn load(file: &Path) -> Result<Scenario, LoadError> {
+pub fn load(file: &Path) -> Result<(Scenario, String), LoadError> {
     let unreadable = |why| LoadError::Unreadable { file: file.to_owned(), why };
     let foreign = |why: String| LoadError::Foreign { file: file.to_owned(), why };
     let mut bytes = Vec::new();
@@ -57,5 +57,8 @@ pub fn load(file: &Path) -> Result<Scenario, LoadError> {
             shown(text.lines().last().unwrap_or_default())
         )));
     }
-    parse(&text).map_err(|error| LoadError::Wrong { file: file.to_owned(), error })
+    match parse(&text) {
+        Ok(scenario) => Ok((scenario, text)),
+        Err(error) => Err(LoadError::Wrong { file: file.to_owned(), error }),
+    }
 }

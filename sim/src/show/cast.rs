@@ -59,9 +59,9 @@ pub(super) struct Cast {
 }
 
 /// Room for the time, left of the lanes.
-pub(super) const TIMES_WIDTH: i32 = 84;
+pub(super) const TIMES_WIDTH: i32 = 78;
 
-const GAP: i32 = 6;
+const GAP: i32 = 4;
 
 impl Cast {
     pub(super) fn new(scenario: &Scenario, film: &Film) -> Self {
@@ -103,11 +103,11 @@ impl Cast {
         let mut x = TIMES_WIDTH;
         for (role, client, mirrored) in order {
             let (name, width) = match role {
-                Role::Client => ("client", if clients > 1 { 124 } else { 138 }),
-                Role::Link => ("link", if clients > 1 { 72 } else { 90 }),
-                Role::Proxy => ("proxy", if clients > 1 { 72 } else { 90 }),
-                Role::Server => ("server", 124),
-                Role::Host => ("host", 70),
+                Role::Client => ("client", 136),
+                Role::Link => ("link", if clients > 1 { 60 } else { 90 }),
+                Role::Proxy => ("proxy", if clients > 1 { 66 } else { 90 }),
+                Role::Server => ("server", if clients > 1 { 112 } else { 124 }),
+                Role::Host => ("host", if clients > 1 { 56 } else { 70 }),
             };
             let title = match client {
                 Some(client) if clients > 1 => format!("{name} {}", self.letter(client)),

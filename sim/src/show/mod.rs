@@ -5,6 +5,7 @@
 //! cast     who has a lane, and where
 //! story    lines, bars and arrows
 //! teller   from what was seen to those
+//! bars     who has one, and where it stands
 //! rhythm   where a moment is on the page: quiet time cut short, swarms drawn together
 //! svg      the picture: lanes, bars, the story
 //! arrows   and the messages
@@ -15,6 +16,7 @@
 //! The same run gives the same bytes. Nothing here writes a file; that is left to `command`.
 
 mod arrows;
+mod bars;
 mod cast;
 mod ink;
 mod page;

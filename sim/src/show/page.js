@@ -55,6 +55,7 @@ function stretch() {
 // Where lines of the story would lie over each other, trouble is told first.
 function thin() {
   stage.classList.toggle("shrunk", zoom < 1);
+  stage.classList.toggle("far", zoom < .5);
   const taken = [];
   const weight = ({ node }) => (+node.dataset.e === chosen ? 0 : events[node.dataset.e].trouble ? 1 : node.classList.contains("status") ? 2 : 3);
   const free = y => !taken.some(other => Math.abs(other - y) < 17);
@@ -63,13 +64,10 @@ function thin() {
     if (fits) taken.push(y);
     for (const text of all("text", row.node)) text.classList.toggle("crowded", !fits);
   }
-  taken_names.clear();
-  for (const { node, x, y } of names) node.classList.toggle("crowded", !hasRoom(taken_names, x, y * zoom) && zoom < 1);
 }
 
 // Names of messages stand at the ends of arrows, below each other; only so many have room.
-const names = all(".name", body).map(node => ({ node, x: node.getAttribute("x"), y: +node.parentNode.dataset.y }));
-const taken_names = new Map();
+const names = all(".name", body).map(node => ({ node, x: node.getAttribute("x"), y: +node.parentNode.dataset.y, swarm: node.closest(".swarm") }));
 function hasRoom(taken, x, y) {
   const others = taken.get(String(x)) ?? [];
   if (others.some(other => Math.abs(other - y) < 11)) return false;
@@ -78,10 +76,10 @@ function hasRoom(taken, x, y) {
 }
 
 // Messages that are drawn together come apart once there is room for each.
-function open(id, { members, ends: [x1, x2] }, taken) {
+const comesApart = ([, { members }]) => (members.at(-1)[0] - members[0][0]) / 10 * zoom / members.length >= OPEN_AT;
+
+function open([id, { members, ends: [x1, x2] }], apart, taken) {
   const node = nodes.get(id);
-  const depth = (members.at(-1)[0] - members[0][0]) / 10 * zoom;
-  const apart = depth / members.length >= OPEN_AT;
   node.classList.toggle("open", apart);
   for (const old of all(".member", node)) old.remove();
   if (!apart) return;
@@ -104,8 +102,12 @@ function open(id, { members, ends: [x1, x2] }, taken) {
 }
 
 function openAll() {
-  const taken = new Map(taken_names);
-  for (const [id, event] of swarms) open(id, event, taken);
+  const taken = new Map(), apart = swarms.filter(comesApart);
+  for (const { node, x, y, swarm } of names) {
+    if (swarm && apart.some(([id]) => nodes.get(id) === swarm)) continue;
+    node.classList.toggle("crowded", !hasRoom(taken, x, y * zoom) && zoom < 1);
+  }
+  for (const swarm of swarms) open(swarm, apart.includes(swarm), taken);
 }
 
 const smallest = () => Math.min(1, (stage.clientHeight - 60) / height);
@@ -192,6 +194,7 @@ function zoomIn() {
   const depth = members ? (members.at(-1)[0] - members[0][0]) / 10 / members.length : 10;
   zoomTo(members ? Math.max(zoom, OPEN_AT * 1.4 / depth) : zoom * 2);
   stage.scrollTop = events[chosen].y / 10 * zoom - 120;
+  openAll();
 }
 const keys = {
   j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),

@@ -16,8 +16,8 @@ const PAGE: &str = include_str!("page.html");
 const PAGE_STYLE: &str = include_str!("page.css");
 const PAGE_SCRIPT: &str = include_str!("page.js");
 
-/// The height of a printed page, in the picture's own pixels for the picture's width.
-const PRINTED: (i32, i32) = (250, 180);
+/// A sheet of paper, in millimetres: its width, its height, and what the head of the page needs.
+const SHEET: (i32, i32, i32) = (186, 258, 52);
 
 /// One thing that can be selected.
 #[derive(Serialize)]
@@ -158,13 +158,15 @@ impl Picture {
     /// The picture cut into sheets for paper, between two lines wherever that can be.
     fn sheets(&self, drawing: &Drawing<'_>) -> String {
         let (width, height) = (drawing.width(), drawing.height());
-        let depth = width * PRINTED.0 / PRINTED.1;
+        let (sheet_width, sheet_height, head) = SHEET;
         let mut lines: Vec<i32> =
             self.story.rows.iter().map(|row| self.rhythm.y(row.mark) / 10 - 10).collect();
         lines.sort_unstable();
         let mut sheets = String::new();
         let mut top = 0;
         while top < height {
+            let room = if top == 0 { sheet_height - head } else { sheet_height };
+            let depth = width * room / sheet_width - HEADS_HEIGHT;
             let fits = lines.iter().rfind(|line| **line > top + depth / 2 && **line <= top + depth);
             let bottom = if height - top <= depth { height } else { fits.copied().unwrap_or(top + depth) };
             let tall = bottom - top + HEADS_HEIGHT;

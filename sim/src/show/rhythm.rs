@@ -29,7 +29,7 @@ const STEP: Length = 45;
 const CLEAR: Length = 110;
 /// Quiet time that is worth a word.
 const QUIET: Duration = Duration::from_secs(1);
-const BREAK: Length = 460;
+const BREAK: Length = 520;
 /// Where time was cut, above what comes after.
 const TEAR: Length = 160;
 /// Messages of one kind that are still drawn one by one.
@@ -254,4 +254,83 @@ fn is_heartbeat(arrow: &Arrow) -> bool {
 fn room_for(quiet: Duration) -> Length {
     let millis = u64::try_from(quiet.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
     Length::try_from(millis.ilog2()).unwrap_or_default() * 20
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::run;
+    use crate::scenario::parse;
+    use crate::trace::Detail;
+
+    const ALWAYS: RangeInclusive<Time> = Time::ZERO..=Time(u64::MAX);
+
+    fn told(text: &str, shown: RangeInclusive<Time>) -> (Story, Rhythm) {
+        let scenario = parse(&format!("scenario 1\nseed 1\n{text}")).unwrap();
+        let outcome = run(&scenario, Detail::Picture);
+        let story = Story::new(&scenario, outcome.trace.film().unwrap(), outcome.checks.violation());
+        let rhythm = Rhythm::new(&story, shown);
+        (story, rhythm)
+    }
+
+    const SLEEP: &str = "duration 3h\nat 0s a open start\nat 10s fault sleep for 7200s\n";
+
+    #[test]
+    fn two_hours_of_sleep_take_a_line_and_a_tear() {
+        let (story, rhythm) = told(SLEEP, ALWAYS);
+        let row = |what: &str| story.rows.iter().find(|row| row.what == what).unwrap().mark;
+        let (asleep, awake) = (row("the laptop sleeps"), row("the laptop wakes up"));
+        assert!(rhythm.y(awake) - rhythm.y(asleep) < 3000, "{asleep} {awake}");
+        assert!(rhythm.breaks.iter().any(|quiet| quiet.length > Duration::from_secs(3000)));
+        assert!(rhythm.height < 30_000, "{}", rhythm.height);
+    }
+
+    #[test]
+    fn time_flows_down_and_lines_never_lie_over_each_other() {
+        for seed in 0..40 {
+            let scenario = crate::scenario::draw(seed);
+            let outcome = run(&scenario, Detail::Picture);
+            let story = Story::new(&scenario, outcome.trace.film().unwrap(), None);
+            let rhythm = Rhythm::new(&story, ALWAYS);
+            assert!(rhythm.ys.is_sorted(), "seed {seed}");
+            let mut rows: Vec<_> =
+                story.rows.iter().map(|row| (rhythm.y(row.mark), row.needs_two_lines())).collect();
+            rows.sort_unstable();
+            for pair in rows.windows(2) {
+                let needed = if pair[0].1 { LINE_OF_TWO } else { LINE };
+                assert!(pair[1].0 - pair[0].0 >= needed, "seed {seed}: {pair:?}");
+            }
+            for arrow in &story.arrows {
+                let arrives = arrow.arrives.map(|at| rhythm.y(at));
+                assert!(arrives.is_none_or(|y| y >= rhythm.y(arrow.sent)), "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_message_is_drawn_once_alone_or_with_others() {
+        let text = "duration 30s\nat 0s a open start\nat 2s a send 300 every 1ms of 40\n";
+        let (story, rhythm) = told(text, ALWAYS);
+        let mut drawn: Vec<usize> = rhythm.swarms.iter().flatten().chain(&rhythm.singles).copied().collect();
+        drawn.sort_unstable();
+        assert!(drawn.iter().copied().eq(0..story.arrows.len()), "each once");
+        assert!(story.arrows.len() > 600 && rhythm.singles.len() < 60, "{}", rhythm.singles.len());
+        assert!(rhythm.height < 20_000, "{}", rhythm.height);
+        for swarm in &rhythm.swarms {
+            let first = &story.arrows[swarm[0]];
+            let alike = |other: &Arrow| (other.from.lane, other.course) == (first.from.lane, first.course);
+            assert!(swarm.iter().all(|member| alike(&story.arrows[*member])));
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_run_shows_what_lasts_through_it() {
+        let (story, rhythm) = told(SLEEP, Time(11_000_000)..=Time(12_000_000));
+        assert!(story.rows.iter().all(|row| !rhythm.shows(row.mark)), "nothing begins while it sleeps");
+        let connected = story.bars.iter().find(|bar| bar.label == "Connected").unwrap();
+        let (top, bottom) = rhythm.span(connected.from, connected.to).unwrap();
+        assert!(top < bottom && bottom <= rhythm.height, "{top} {bottom}");
+        let connecting = story.bars.iter().find(|bar| bar.label == "Connecting").unwrap();
+        assert_eq!(rhythm.span(connecting.from, connecting.to), None, "it was over before");
+    }
 }

@@ -15,7 +15,7 @@ pub(super) const STYLE: &str = include_str!("picture.css");
 /// Room for the names of the lanes.
 pub(super) const HEADS_HEIGHT: i32 = 34;
 
-const STORY_GAP: i32 = 20;
+const STORY_GAP: i32 = 16;
 const STORY_WIDTH: i32 = 430;
 /// Who, before what.
 const WHO_WIDTH: i32 = 62;

@@ -6,8 +6,9 @@ use reattach::proto::{GoneReason, ProgramExit};
 use reattach::session::client::{Attempt, Status};
 use reattach::session::{launch, server};
 
-use super::cast::{Cast, LaneId, Role};
-use super::story::{Arrow, Bar, BarEnd, Course, MarkId, Row, Shape, Sign, Spot, Story};
+use super::bars::{Actor, Bars};
+use super::cast::{Cast, Role};
+use super::story::{Arrow, BarEnd, Course, MarkId, Row, Shape, Sign, Spot, Story};
 use super::words::{self, Tone};
 use crate::check::Violation;
 use crate::scenario::{Scenario, What};
@@ -25,10 +26,10 @@ impl Story {
                 bars: Vec::new(),
                 arrows: Vec::new(),
             },
-            open: BTreeMap::new(),
-            slots: BTreeMap::new(),
+            bars: Bars::default(),
             messages: BTreeMap::new(),
             dials: BTreeMap::new(),
+            attempts: BTreeMap::new(),
             exits: BTreeMap::new(),
             ended: BTreeMap::new(),
         };
@@ -42,29 +43,14 @@ impl Story {
     }
 }
 
-/// Somebody whose bar may be open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Actor {
-    Client(u32),
-    Link(u32),
-    Proxy(u32),
-    Server(u32),
-    Lock,
-    Host,
-    /// An entry of the scenario, in one of its lanes.
-    Fault(u32, LaneId),
-}
-
 struct Teller<'s> {
     scenario: &'s Scenario,
     story: Story,
-    /// The bar of each who has one.
-    open: BTreeMap<Actor, usize>,
-    /// Who stands where in a lane.
-    slots: BTreeMap<LaneId, Vec<Option<Actor>>>,
+    bars: Bars,
     messages: BTreeMap<u32, usize>,
     /// By link: the arrow that opens it.
     dials: BTreeMap<u32, usize>,
+    attempts: BTreeMap<u32, Attempt>,
     /// By proxy: why it is about to exit.
     exits: BTreeMap<u32, String>,
     /// By link: when its proxy ended, where that stood, and how.
@@ -82,22 +68,23 @@ impl Teller<'_> {
             Mark::Client { client, status, attempt, why } => self.client(id, *client, status, *attempt, why),
             Mark::Dialed { link, client, attempt, launch } => {
                 let lane = self.story.cast.lane(Role::Link, Some(*client));
-                self.begin(id, Actor::Link(*link), lane, Shape::Pole, Tone::Busy);
-                self.name_bar(Actor::Link(*link), "", "ssh connects");
+                self.bars.begin(id, Actor::Link(*link), lane, Shape::Pole, Tone::Busy);
+                self.bars.name(Actor::Link(*link), "", "ssh connects");
                 let name = format!("ssh #{attempt}: {}", words::wish(*launch));
                 let arrow = self.arrow(id, Role::Client, Role::Proxy, *link, name, String::new());
                 self.dials.insert(*link, arrow);
+                self.attempts.insert(*link, *attempt);
             }
-            Mark::LinkOpen { link } => self.change(id, Actor::Link(*link), Tone::Good, "ssh is through"),
+            Mark::LinkOpen { link } => self.bars.change(id, Actor::Link(*link), Tone::Good, "ssh is through"),
             Mark::LinkBroken { link, laptop, host } => {
                 let noticed = match (laptop, host) {
                     (true, true) => "broken",
                     (true, false) => "broken; the host does not know",
                     (false, _) => "broken; nobody knows",
                 };
-                self.change(id, Actor::Link(*link), Tone::Bad, noticed);
+                self.bars.change(id, Actor::Link(*link), Tone::Bad, noticed);
             }
-            Mark::LinkClosed { link } => self.change(id, Actor::Link(*link), Tone::Done, "closed"),
+            Mark::LinkClosed { link } => self.bars.change(id, Actor::Link(*link), Tone::Done, "closed"),
             Mark::LinkGone { link, status, words, fate } => self.link_gone(id, *link, *status, words, *fate),
             Mark::OldNews { link, what } => {
                 let name = format!("{what}, old");
@@ -106,25 +93,29 @@ impl Teller<'_> {
             }
             Mark::ProxyRuns { proxy, link } => self.proxy_runs(id, *proxy, *link),
             Mark::ProxyDoes { proxy, effect } => self.proxy_does(id, *proxy, effect),
-            Mark::ProxyRelays { proxy } => self.change(id, Actor::Proxy(*proxy), Tone::Good, "relays"),
+            Mark::ProxyRelays { proxy } => self.bars.change(id, Actor::Proxy(*proxy), Tone::Good, "relays"),
             Mark::ProxyGone { proxy, how } => self.proxy_gone(id, *proxy, *how),
             Mark::ServerStarts { server, proxy } => self.server_starts(id, *server, *proxy),
             Mark::Server { server, status, why } => self.server(id, *server, *status, why),
             Mark::ServerGone { server, reason, killed } => self.server_gone(id, *server, *reason, *killed),
             Mark::Locked { server } => {
                 let lane = self.story.cast.lane(Role::Host, None);
-                self.end(id, Actor::Lock, BarEnd::Open);
-                self.begin(id, Actor::Lock, lane, Shape::Pole, Tone::Calm);
-                self.name_bar(Actor::Lock, "locked", &format!("server {server} holds the lock: it is alive"));
+                self.bars.end(id, Actor::Lock, BarEnd::Open);
+                self.bars.begin(id, Actor::Lock, lane, Shape::Pole, Tone::Calm);
+                self.bars.name(
+                    Actor::Lock,
+                    "locked",
+                    &format!("server {server} holds the lock: it is alive"),
+                );
             }
-            Mark::Unlocked => self.end(id, Actor::Lock, BarEnd::Cap),
+            Mark::Unlocked => self.bars.end(id, Actor::Lock, BarEnd::Cap),
             Mark::HostDown => {
                 let lane = self.story.cast.lane(Role::Host, None);
-                self.end(id, Actor::Lock, BarEnd::Cross);
-                self.begin(id, Actor::Host, lane, Shape::Pole, Tone::Bad);
-                self.name_bar(Actor::Host, "down", "the host is down");
+                self.bars.end(id, Actor::Lock, BarEnd::Cross);
+                self.bars.begin(id, Actor::Host, lane, Shape::Pole, Tone::Bad);
+                self.bars.name(Actor::Host, "down", "the host is down");
             }
-            Mark::HostUp => self.end(id, Actor::Host, BarEnd::Cap),
+            Mark::HostUp => self.bars.end(id, Actor::Host, BarEnd::Cap),
             // Said again by the next proxy that looks, and by the frames that follow.
             Mark::WordLeft { .. } | Mark::Attached { .. } => {}
             Mark::Sent { message, wire, word } => self.sent(id, *message, *wire, word),
@@ -153,8 +144,8 @@ impl Teller<'_> {
             && fault.kind.is_lasting()
         {
             for lane in lanes {
-                self.begin(id, Actor::Fault(entry, lane), lane, Shape::Band, Tone::Bad);
-                self.name_bar(Actor::Fault(entry, lane), fault.kind.name(), &told);
+                self.bars.begin(id, Actor::Fault(entry, lane), lane, Shape::Band, Tone::Bad);
+                self.bars.name(Actor::Fault(entry, lane), fault.kind.name(), &told);
             }
         }
     }
@@ -175,7 +166,7 @@ impl Teller<'_> {
             (Tone::Calm, Sign::FaultOver),
         );
         for lane in lanes {
-            self.end(id, Actor::Fault(entry, lane), BarEnd::Cap);
+            self.bars.end(id, Actor::Fault(entry, lane), BarEnd::Cap);
         }
     }
 
@@ -183,9 +174,9 @@ impl Teller<'_> {
         let lane = self.story.cast.lane(Role::Client, Some(client));
         let tone = words::tone_of_client(status);
         let (label, detail) = words::client_state(status);
-        self.end(id, Actor::Client(client), BarEnd::Open);
-        self.begin(id, Actor::Client(client), lane, Shape::State, tone);
-        self.name_bar(Actor::Client(client), label, &detail);
+        self.bars.end(id, Actor::Client(client), BarEnd::Open);
+        self.bars.begin(id, Actor::Client(client), lane, Shape::State, tone);
+        self.bars.name(Actor::Client(client), label, &detail);
         let who = self.story.cast.name_of_client(client);
         let why = if why == "user" { format!("attempt {attempt}") } else { why.to_owned() };
         let what = if detail.is_empty() { label.to_owned() } else { format!("{label} ({detail})") };
@@ -194,7 +185,7 @@ impl Teller<'_> {
 
     fn link_gone(&mut self, id: MarkId, link: u32, status: ProgramExit, words: &str, fate: Fate) {
         let client = self.story.cast.client_of_link(link);
-        let again = !self.open.contains_key(&Actor::Link(link));
+        let again = !self.bars.has(Actor::Link(link));
         let mut name = words::ending(status);
         if again {
             name.push_str(", again");
@@ -212,11 +203,12 @@ impl Teller<'_> {
             // It never got through.
             self.story.arrows[dial].to.lane = self.story.cast.lane(Role::Link, Some(client));
         }
-        self.end(id, Actor::Link(link), BarEnd::Cap);
+        self.bars.end(id, Actor::Link(link), BarEnd::Cap);
         if fate == Fate::Stale {
             let lane = self.story.cast.lane(Role::Client, Some(client));
             let who = self.story.cast.name_of_client(client);
-            let why = format!("{name}: {words}");
+            let attempt = self.attempts.get(&link).copied().unwrap_or_default();
+            let why = format!("attempt {attempt}: {name}: {words}");
             let why = why.trim_end_matches([':', ' ']);
             self.row(
                 id,
@@ -232,10 +224,10 @@ impl Teller<'_> {
     fn proxy_runs(&mut self, id: MarkId, proxy: u32, link: u32) {
         let client = self.story.cast.client_of_link(link);
         let lane = self.story.cast.lane(Role::Proxy, Some(client));
-        self.begin(id, Actor::Proxy(proxy), lane, Shape::Pole, Tone::Busy);
-        self.name_bar(Actor::Proxy(proxy), &format!("proxy {proxy}"), "looks for the server");
+        self.bars.begin(id, Actor::Proxy(proxy), lane, Shape::Pole, Tone::Busy);
+        self.bars.name(Actor::Proxy(proxy), &format!("proxy {proxy}"), "looks for the server");
         if let Some(dial) = self.dials.remove(&link) {
-            self.story.arrows[dial].to = self.at(Actor::Proxy(proxy), lane);
+            self.story.arrows[dial].to = self.bars.spot(Actor::Proxy(proxy), lane);
             self.arrives(dial, id, Fate::Taken);
         }
     }
@@ -246,7 +238,7 @@ impl Teller<'_> {
         }
         if let Some(told) = words::proxy_does(effect) {
             let lane = self.story.cast.lane(Role::Proxy, Some(self.story.cast.client_of_proxy(proxy)));
-            let spot = self.at(Actor::Proxy(proxy), lane);
+            let spot = self.bars.spot(Actor::Proxy(proxy), lane);
             self.row(id, spot, format!("proxy {proxy}"), &told, "", (Tone::Calm, Sign::Step));
         }
     }
@@ -255,9 +247,9 @@ impl Teller<'_> {
         let cast = &self.story.cast;
         let (link, lane) =
             (cast.link_of_proxy(proxy), cast.lane(Role::Proxy, Some(cast.client_of_proxy(proxy))));
-        let from = self.at(Actor::Proxy(proxy), lane);
+        let from = self.bars.spot(Actor::Proxy(proxy), lane);
         let Some(how) = how else {
-            return self.end(id, Actor::Proxy(proxy), BarEnd::Cross);
+            return self.bars.end(id, Actor::Proxy(proxy), BarEnd::Cross);
         };
         self.ended.insert(link, (id, from, how));
         let (told, end, tone) = match how {
@@ -267,15 +259,15 @@ impl Teller<'_> {
             }
         };
         let sign = if tone == Tone::Bad { Sign::Death } else { Sign::Step };
-        self.end(id, Actor::Proxy(proxy), end);
+        self.bars.end(id, Actor::Proxy(proxy), end);
         let why = self.exits.remove(&proxy).unwrap_or_default();
         self.row(id, from, format!("proxy {proxy}"), &told, &why, (tone, sign));
     }
 
     fn server_starts(&mut self, id: MarkId, server: u32, proxy: u32) {
         let lane = self.story.cast.lane(Role::Server, None);
-        self.begin(id, Actor::Server(server), lane, Shape::State, Tone::Busy);
-        self.name_bar(Actor::Server(server), "Starting", &format!("server {server}"));
+        self.bars.begin(id, Actor::Server(server), lane, Shape::State, Tone::Busy);
+        self.bars.name(Actor::Server(server), "Starting", &format!("server {server}"));
         let link = self.story.cast.link_of_proxy(proxy);
         let arrow =
             self.arrow(id, Role::Proxy, Role::Server, link, "spawn".to_owned(), format!("server {server}"));
@@ -285,9 +277,9 @@ impl Teller<'_> {
     fn server(&mut self, id: MarkId, server: u32, status: server::Status, why: &str) {
         let lane = self.story.cast.lane(Role::Server, None);
         let (label, detail, tone) = words::server_state(status);
-        self.end(id, Actor::Server(server), BarEnd::Open);
-        self.begin(id, Actor::Server(server), lane, Shape::State, tone);
-        self.name_bar(Actor::Server(server), label, &detail);
+        self.bars.end(id, Actor::Server(server), BarEnd::Open);
+        self.bars.begin(id, Actor::Server(server), lane, Shape::State, tone);
+        self.bars.name(Actor::Server(server), label, &detail);
         let (what, why) = if status == server::Status::Unmet {
             ("listens".to_owned(), "")
         } else {
@@ -304,7 +296,7 @@ impl Teller<'_> {
         } else {
             (BarEnd::Cap, Tone::Done, Sign::Step)
         };
-        self.end(id, Actor::Server(server), end);
+        self.bars.end(id, Actor::Server(server), end);
         self.row(id, Spot { lane, slot: 0 }, format!("server {server}"), &told, "", (tone, sign));
     }
 
@@ -339,7 +331,8 @@ impl Teller<'_> {
     /// Whatever is on its way now never arrives. Where it was lost, nobody can tell who sees only
     /// that it did not come; it ends on the link.
     fn finish(self) -> Story {
-        let Teller { mut story, .. } = self;
+        let Teller { mut story, bars, .. } = self;
+        story.bars = bars.all();
         let Story { cast, arrows, .. } = &mut story;
         for arrow in arrows.iter_mut().filter(|arrow| arrow.arrives.is_none()) {
             let client = Some(cast.client_of_link(arrow.link));
@@ -361,75 +354,6 @@ impl Teller<'_> {
         self.story.rows.push(Row { mark, spot, who, what, why, tone, sign });
     }
 
-    fn begin(&mut self, from: MarkId, actor: Actor, lane: LaneId, shape: Shape, tone: Tone) {
-        // A fault lies over its whole lane.
-        let slot = if shape == Shape::Band { 0 } else { self.take_slot(actor, lane) };
-        self.open.insert(actor, self.story.bars.len());
-        let (label, detail) = (String::new(), String::new());
-        self.story.bars.push(Bar {
-            lane,
-            slot,
-            from,
-            to: None,
-            shape,
-            tone,
-            label,
-            detail,
-            end: BarEnd::Open,
-        });
-    }
-
-    fn name_bar(&mut self, actor: Actor, label: &str, detail: &str) {
-        let bar = &mut self.story.bars[self.open[&actor]];
-        bar.label = label.to_owned();
-        bar.detail = detail.to_owned();
-    }
-
-    /// A pole goes on in another way.
-    fn change(&mut self, id: MarkId, actor: Actor, tone: Tone, detail: &str) {
-        let Some(bar) = self.open.get(&actor) else {
-            return;
-        };
-        let Bar { lane, shape, .. } = self.story.bars[*bar];
-        self.end(id, actor, BarEnd::Open);
-        self.begin(id, actor, lane, shape, tone);
-        self.name_bar(actor, "", detail);
-    }
-
-    fn end(&mut self, id: MarkId, actor: Actor, end: BarEnd) {
-        let Some(bar) = self.open.remove(&actor) else {
-            return;
-        };
-        let bar = &mut self.story.bars[bar];
-        bar.to = Some(id);
-        if end != BarEnd::Open {
-            // Somebody else may stand there now.
-            for place in self.slots.entry(bar.lane).or_default() {
-                if *place == Some(actor) {
-                    *place = None;
-                }
-            }
-        }
-        bar.end = end;
-    }
-
-    /// The first free place in a lane; the same one for as long as somebody is there.
-    fn take_slot(&mut self, actor: Actor, lane: LaneId) -> usize {
-        let places = self.slots.entry(lane).or_default();
-        let place = places.iter().position(|place| *place == Some(actor));
-        let place = place.or_else(|| places.iter().position(Option::is_none)).unwrap_or(places.len());
-        if place == places.len() {
-            places.push(None);
-        }
-        places[place] = Some(actor);
-        place
-    }
-
-    fn at(&self, actor: Actor, lane: LaneId) -> Spot {
-        let slot = self.open.get(&actor).map_or(0, |bar| self.story.bars[*bar].slot);
-        Spot { lane, slot }
-    }
-
     fn arrow(
         &mut self,
         sent: MarkId,
@@ -442,7 +366,7 @@ impl Teller<'_> {
         let client = Some(self.story.cast.client_of_link(link));
         let end = |role| {
             let lane = self.story.cast.lane(role, client);
-            if role == Role::Link { self.at(Actor::Link(link), lane) } else { Spot { lane, slot: 0 } }
+            if role == Role::Link { self.bars.spot(Actor::Link(link), lane) } else { Spot { lane, slot: 0 } }
         };
         let (from, to) = (end(from), end(to));
         let (arrives, course) = (None, Course::Lost);
@@ -454,5 +378,74 @@ impl Teller<'_> {
     fn arrives(&mut self, arrow: usize, at: MarkId, fate: Fate) {
         self.story.arrows[arrow].arrives = Some(at);
         self.story.arrows[arrow].course = Course::Arrived(fate);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::run;
+    use crate::scenario::parse;
+    use crate::trace::Detail;
+
+    fn story(text: &str) -> Story {
+        let text = format!("scenario 1\nseed 1\nduration 40s\nat 0s a open start\n{text}");
+        let scenario = parse(&text).unwrap();
+        let outcome = run(&scenario, Detail::Picture);
+        Story::new(&scenario, outcome.trace.film().unwrap(), outcome.checks.violation())
+    }
+
+    fn named<'s>(story: &'s Story, name: &str) -> Vec<&'s Arrow> {
+        story.arrows.iter().filter(|arrow| arrow.name == name).collect()
+    }
+
+    #[test]
+    fn a_killed_server_is_crossed_out_and_its_client_is_told() {
+        let story = story("at 5s fault server-crash\n");
+        let server = story.bars.iter().find(|bar| bar.label == "Attached").unwrap();
+        assert_eq!(server.end, BarEnd::Cross);
+        let told = story.rows.iter().find(|row| row.what == "ServerNotRunning (crashed)").unwrap();
+        let exits = named(&story, "exit 90");
+        let [exit] = exits.as_slice() else {
+            panic!("{exits:?}");
+        };
+        assert_eq!(exit.course, Course::Arrived(Fate::Taken));
+        assert!(exit.sent < exit.arrives.unwrap() && exit.arrives.unwrap() < told.mark);
+        let lanes = &story.cast.lanes;
+        assert_eq!((lanes[exit.from.lane].role, lanes[exit.to.lane].role), (Role::Proxy, Role::Client));
+    }
+
+    #[test]
+    fn what_a_dead_link_carried_ends_on_the_link() {
+        let story = story("at 2s a send 9 every 5ms of 40\nat 2.01s fault blackhole a\n");
+        let lost: Vec<_> = story.arrows.iter().filter(|arrow| arrow.course == Course::Lost).collect();
+        assert!(!lost.is_empty());
+        assert!(lost.iter().all(|arrow| story.cast.lanes[arrow.to.lane].role == Role::Link));
+    }
+
+    #[test]
+    fn old_news_is_told_apart() {
+        let scenario = include_str!("../../../fixtures/scenario/world/old_exit_news.scenario");
+        let scenario = parse(scenario).unwrap();
+        let outcome = run(&scenario, Detail::Picture);
+        let story = Story::new(&scenario, outcome.trace.film().unwrap(), None);
+        let stale = |arrow: &&Arrow| arrow.course == Course::Arrived(Fate::Stale);
+        assert!(story.arrows.iter().any(|arrow| stale(&arrow)));
+        assert!(story.rows.iter().any(|row| row.what == "ignores news of an old attempt"));
+    }
+
+    #[test]
+    fn links_that_last_at_the_same_time_stand_beside_each_other() {
+        let story = story("at 5s fault half-open a\n");
+        let poles = story.bars.iter().filter(|bar| story.cast.lanes[bar.lane].role == Role::Proxy);
+        let slots: Vec<usize> = poles.map(|pole| pole.slot).collect();
+        assert!(slots.contains(&0) && slots.contains(&1), "{slots:?}");
+    }
+
+    #[test]
+    fn a_fault_that_lasts_lies_over_its_lane_until_it_ends() {
+        let story = story("at 5s fault ssh-fail a for 3s\n");
+        let band = story.bars.iter().find(|bar| bar.shape == Shape::Band).unwrap();
+        assert_eq!(story.times[band.to.unwrap()].since(story.times[band.from]).as_secs(), 3);
     }
 }

@@ -81,10 +81,14 @@ impl<K: Kit> World<'_, K> {
         match fault.target {
             Some(name) => {
                 if let Some(client) = self.names[usize::from(name)] {
+                    self.show_fault(fault, Some(client));
                     self.begin_for_client(entry, fault, client);
                 }
             }
-            None => self.begin_for_host(entry, fault),
+            None => {
+                self.show_fault(fault, None);
+                self.begin_for_host(entry, fault);
+            }
         }
     }
 

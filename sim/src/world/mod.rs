@@ -13,6 +13,7 @@
 //! server    the server's process: the server machine and what its host does
 //! program   the hosted application
 //! fault     what goes wrong
+//! scene     who is there when it does
 //! judge     what is true, and what was said
 //! ending    faults end, everything settles, sessions close, nothing is left
 //! camera    what a picture is drawn from
@@ -34,6 +35,7 @@ mod pipe;
 mod program;
 mod proxy;
 mod queue;
+mod scene;
 mod server;
 
 use std::time::Duration;

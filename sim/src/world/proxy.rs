@@ -23,7 +23,7 @@ use crate::trace;
 const CANNOT_FORK: i32 = 254;
 
 pub(super) struct Proxy<L> {
-    machine: L,
+    pub(super) machine: L,
     pub(super) link: LinkId,
     pub(super) alive: bool,
     pub(super) hangs: u32,

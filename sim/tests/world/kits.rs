@@ -4,6 +4,7 @@
 
 use std::cell::Cell;
 use std::fmt::{self, Debug};
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
 use reattach::proto::{Frame, InstanceId, SessionId};
@@ -85,19 +86,19 @@ pub(crate) struct WithLaunch<B>(PhantomData<B>);
 /// The real machines, but for the server.
 pub(crate) struct WithServer<B>(PhantomData<B>);
 
-impl<B: ClientBug + Default> Kit for WithClient<B> {
+impl<B: ClientBug + Clone + PartialEq + Hash + Debug + Default> Kit for WithClient<B> {
     type Client = BuggyClient<B>;
     type Launch = Launch;
     type Server = Server;
 }
 
-impl<B: LaunchBug + Default> Kit for WithLaunch<B> {
+impl<B: LaunchBug + Clone + Hash + Default> Kit for WithLaunch<B> {
     type Client = Client;
     type Launch = BuggyLaunch<B>;
     type Server = Server;
 }
 
-impl<B: ServerBug + Default> Kit for WithServer<B> {
+impl<B: ServerBug + Clone + PartialEq + Hash + Debug + Default> Kit for WithServer<B> {
     type Client = Client;
     type Launch = Launch;
     type Server = BuggyServer<B>;
@@ -112,8 +113,40 @@ impl Kit for WithAny {
     type Server = BuggyServer<AnyBug<dyn ServerBug>>;
 }
 
-/// A bug whose type is not known when the world is built.
-pub(crate) struct AnyBug<B: ?Sized>(Box<B>);
+/// A bug whose type is not known when the world is built. The world keeps copies of machines only to
+/// compare them, so a copy does without, and a bug's own state is none of the machine's.
+pub(crate) struct AnyBug<B: ?Sized>(Option<Box<B>>);
+
+/// Why every machine that does something has its bug.
+const COPY: &str = "a copy is only compared";
+
+impl<B: ?Sized> AnyBug<B> {
+    fn bug(&mut self) -> &mut B {
+        self.0.as_mut().expect(COPY)
+    }
+}
+
+impl<B: ?Sized> Clone for AnyBug<B> {
+    fn clone(&self) -> Self {
+        AnyBug(None)
+    }
+}
+
+impl<B: ?Sized> PartialEq for AnyBug<B> {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl<B: ?Sized> Hash for AnyBug<B> {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl<B: ?Sized> Debug for AnyBug<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a bug")
+    }
+}
 
 /// How each machine gets its bug.
 #[derive(Clone, Copy)]
@@ -140,109 +173,91 @@ pub(crate) fn with<T>(bugs: Bugs, work: impl FnOnce() -> T) -> T {
 
 impl Default for AnyBug<dyn ClientBug> {
     fn default() -> Self {
-        AnyBug((BUGS.get().client)())
+        AnyBug(Some((BUGS.get().client)()))
     }
 }
 
 impl Default for AnyBug<dyn LaunchBug> {
     fn default() -> Self {
-        AnyBug((BUGS.get().launch)())
+        AnyBug(Some((BUGS.get().launch)()))
     }
 }
 
 impl Default for AnyBug<dyn ServerBug> {
     fn default() -> Self {
-        AnyBug((BUGS.get().server)())
+        AnyBug(Some((BUGS.get().server)()))
     }
 }
 
 impl ClientBug for AnyBug<dyn ClientBug> {
     fn config(&self, config: ClientConfig) -> ClientConfig {
-        self.0.config(config)
+        self.0.as_ref().expect(COPY).config(config)
     }
 
     fn handle_input(&mut self, machine: &mut Client, now: Time, input: client::Input) {
-        self.0.handle_input(machine, now, input);
+        self.bug().handle_input(machine, now, input);
     }
 
     fn handle_timeout(&mut self, machine: &mut Client, now: Time) {
-        self.0.handle_timeout(machine, now);
+        self.bug().handle_timeout(machine, now);
     }
 
     fn poll_effect(&mut self, machine: &mut Client) -> Option<client::Effect> {
-        self.0.poll_effect(machine)
+        self.bug().poll_effect(machine)
     }
 
     fn poll_transmit(&mut self, machine: &mut Client) -> Option<(Attempt, Frame)> {
-        self.0.poll_transmit(machine)
+        self.bug().poll_transmit(machine)
     }
 }
 
 impl LaunchBug for AnyBug<dyn LaunchBug> {
     fn handle_input(&mut self, machine: &mut Launch, mode: Mode, now: Time, input: launch::Input) {
-        self.0.handle_input(machine, mode, now, input);
+        self.bug().handle_input(machine, mode, now, input);
     }
 
     fn poll_effect(&mut self, machine: &mut Launch) -> Option<launch::Effect> {
-        self.0.poll_effect(machine)
+        self.bug().poll_effect(machine)
     }
 }
 
 impl ServerBug for AnyBug<dyn ServerBug> {
     fn handle_input(&mut self, machine: &mut Server, now: Time, input: server::Input) {
-        self.0.handle_input(machine, now, input);
+        self.bug().handle_input(machine, now, input);
     }
 
     fn poll_effect(&mut self, machine: &mut Server) -> Option<server::Effect> {
-        self.0.poll_effect(machine)
+        self.bug().poll_effect(machine)
     }
 }
 
-/// A client and its bug. Two are the same if the machines are: the world keeps a copy only to
-/// compare, and a bug's own state is none of the machine's.
+/// A client and its bug.
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) struct BuggyClient<B> {
     machine: Client,
-    bug: Option<B>,
+    bug: B,
 }
 
-impl<B> Clone for BuggyClient<B> {
-    fn clone(&self) -> Self {
-        BuggyClient { machine: self.machine.clone(), bug: None }
-    }
-}
-
-impl<B> PartialEq for BuggyClient<B> {
-    fn eq(&self, other: &Self) -> bool {
-        self.machine == other.machine
-    }
-}
-
-impl<B> Debug for BuggyClient<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.machine.fmt(f)
-    }
-}
-
-impl<B: ClientBug + Default> ClientMachine for BuggyClient<B> {
+impl<B: ClientBug + Clone + PartialEq + Hash + Debug + Default> ClientMachine for BuggyClient<B> {
     fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self {
         let bug = B::default();
-        BuggyClient { machine: Client::new(bug.config(config), session, seed, now), bug: Some(bug) }
+        BuggyClient { machine: Client::new(bug.config(config), session, seed, now), bug }
     }
 
     fn handle_input(&mut self, now: Time, input: client::Input) {
-        self.bug.as_mut().expect(COPY).handle_input(&mut self.machine, now, input);
+        self.bug.handle_input(&mut self.machine, now, input);
     }
 
     fn handle_timeout(&mut self, now: Time) {
-        self.bug.as_mut().expect(COPY).handle_timeout(&mut self.machine, now);
+        self.bug.handle_timeout(&mut self.machine, now);
     }
 
     fn poll_effect(&mut self) -> Option<client::Effect> {
-        self.bug.as_mut().expect(COPY).poll_effect(&mut self.machine)
+        self.bug.poll_effect(&mut self.machine)
     }
 
     fn poll_transmit(&mut self) -> Option<(Attempt, Frame)> {
-        self.bug.as_mut().expect(COPY).poll_transmit(&mut self.machine)
+        self.bug.poll_transmit(&mut self.machine)
     }
 
     fn inner(&self) -> &Client {
@@ -250,17 +265,15 @@ impl<B: ClientBug + Default> ClientMachine for BuggyClient<B> {
     }
 }
 
-/// Why every machine that does something has its bug.
-const COPY: &str = "a copy is only compared";
-
 /// A proxy and its bug.
+#[derive(Clone, Hash)]
 pub(crate) struct BuggyLaunch<B> {
     machine: Launch,
     mode: Mode,
     bug: B,
 }
 
-impl<B: LaunchBug + Default> LaunchMachine for BuggyLaunch<B> {
+impl<B: LaunchBug + Clone + Hash + Default> LaunchMachine for BuggyLaunch<B> {
     fn new(config: LaunchConfig, mode: Mode, now: Time) -> Self {
         BuggyLaunch { machine: Launch::new(config, mode, now), mode, bug: B::default() }
     }
@@ -282,37 +295,20 @@ impl<B: LaunchBug + Default> LaunchMachine for BuggyLaunch<B> {
     }
 }
 
-/// A server and its bug; copies as of a client.
+/// A server and its bug.
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) struct BuggyServer<B> {
     machine: Server,
-    bug: Option<B>,
+    bug: B,
 }
 
-impl<B> Clone for BuggyServer<B> {
-    fn clone(&self) -> Self {
-        BuggyServer { machine: self.machine.clone(), bug: None }
-    }
-}
-
-impl<B> PartialEq for BuggyServer<B> {
-    fn eq(&self, other: &Self) -> bool {
-        self.machine == other.machine
-    }
-}
-
-impl<B> Debug for BuggyServer<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.machine.fmt(f)
-    }
-}
-
-impl<B: ServerBug + Default> ServerMachine for BuggyServer<B> {
+impl<B: ServerBug + Clone + PartialEq + Hash + Debug + Default> ServerMachine for BuggyServer<B> {
     fn new(config: ServerConfig, instance: InstanceId, now: Time) -> Self {
-        BuggyServer { machine: Server::new(config, instance, now), bug: Some(B::default()) }
+        BuggyServer { machine: Server::new(config, instance, now), bug: B::default() }
     }
 
     fn handle_input(&mut self, now: Time, input: server::Input) {
-        self.bug.as_mut().expect(COPY).handle_input(&mut self.machine, now, input);
+        self.bug.handle_input(&mut self.machine, now, input);
     }
 
     fn handle_timeout(&mut self, now: Time) {
@@ -320,7 +316,7 @@ impl<B: ServerBug + Default> ServerMachine for BuggyServer<B> {
     }
 
     fn poll_effect(&mut self) -> Option<server::Effect> {
-        self.bug.as_mut().expect(COPY).poll_effect(&mut self.machine)
+        self.bug.poll_effect(&mut self.machine)
     }
 
     fn poll_transmit(&mut self) -> Option<(TransportId, Frame)> {

@@ -5,6 +5,7 @@
 
 mod browser;
 mod determinism;
+mod explore;
 mod kits;
 mod picture;
 mod put_back;

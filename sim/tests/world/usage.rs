@@ -150,3 +150,19 @@ fn a_seed_that_breaks_nothing_leaves_nothing_to_shrink() {
     assert_eq!(told, "seed 7 breaks no promise: there is nothing to shrink\n");
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn coverage_of_too_few_seeds_says_what_is_missing() {
+    let output = sim(&["coverage", "--seeds", "0..5"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(12), "{told}");
+    for line in ["5 runs in ", "what clients were told", "    goal: ending-refused", "never reached: "] {
+        assert!(told.contains(line), "{line} is missing: {told}");
+    }
+    let output = sim(&["coverage", "--seeds", "0..5", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(12));
+    assert_eq!(report["runs"], 5);
+    assert_eq!(report["wrong"], serde_json::json!([]));
+    assert!(report["missing"].as_array().unwrap().contains(&"goal: ending-refused".into()));
+}

@@ -11,7 +11,7 @@ use super::{caught_by, caught_in, client};
 use crate::kits::ClientBug;
 
 /// News of any attempt is taken for news of the current one.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub(crate) struct AppliesStaleNews;
 
 impl ClientBug for AppliesStaleNews {
@@ -30,7 +30,7 @@ fn a_client_that_applies_stale_news_is_caught() {
 }
 
 /// One attempt more than it is allowed.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub(crate) struct TriesOnceMore;
 
 impl ClientBug for TriesOnceMore {
@@ -45,7 +45,7 @@ fn a_client_that_tries_once_more_is_caught() {
 }
 
 /// What was delivered is delivered again.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub(crate) struct DeliversTwice(Option<Effect>);
 
 impl ClientBug for DeliversTwice {
@@ -65,7 +65,7 @@ fn a_client_that_delivers_twice_is_caught() {
 }
 
 /// The last thing that came before the end is lost.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 struct LosesTheLast(VecDeque<Effect>);
 
 impl ClientBug for LosesTheLast {
@@ -90,7 +90,7 @@ fn a_client_that_loses_the_last_output_of_a_program_is_caught() {
 }
 
 /// What came is handed out when the session is over.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 struct DeliversLate(VecDeque<Effect>);
 
 impl ClientBug for DeliversLate {
@@ -113,7 +113,7 @@ fn a_client_that_delivers_after_its_end_is_caught() {
 }
 
 /// A link that was lost is taken for a place that was lost.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 struct TakesLossForTakeover;
 
 impl ClientBug for TakesLossForTakeover {
@@ -136,7 +136,7 @@ fn a_client_that_says_taken_over_although_nobody_did_is_caught() {
 }
 
 /// Its own timer counts as a sign of life.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 struct HearsItself;
 
 impl ClientBug for HearsItself {
@@ -153,7 +153,7 @@ fn a_client_that_takes_its_timer_for_a_sign_of_life_is_caught() {
 }
 
 /// It keeps twice as much as it may.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 struct KeepsTwice;
 
 impl ClientBug for KeepsTwice {
@@ -176,7 +176,7 @@ fn a_client_that_keeps_more_than_it_may_is_caught() {
 }
 
 /// Only the first Welcome is understood.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 struct NeverComesBack;
 
 impl ClientBug for NeverComesBack {
@@ -198,7 +198,7 @@ fn a_client_that_gives_up_on_a_good_network_is_caught() {
 }
 
 /// It asks and asks whether the other end is there.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 struct AsksForEver;
 
 impl ClientBug for AsksForEver {

@@ -12,7 +12,7 @@ use super::{caught_by, caught_in, launch};
 use crate::kits::LaunchBug;
 
 /// The founding bug: a reconnect that finds nobody starts a server.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 pub(crate) struct SpawnsOnReconnect {
     spawns: bool,
 }
@@ -44,7 +44,7 @@ fn sees(machine: &mut Launch, now: Time, input: Input, change: impl FnOnce(View)
 }
 
 /// A free lock looks held.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 struct SeesAServer;
 
 impl LaunchBug for SeesAServer {
@@ -60,7 +60,7 @@ fn a_proxy_that_says_already_running_of_nobody_is_caught() {
 }
 
 /// A server that is ready is taken for one that is not.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 struct TakesReadyForFailed;
 
 impl LaunchBug for TakesReadyForFailed {
@@ -77,7 +77,7 @@ fn a_proxy_that_says_not_started_of_a_server_that_lives_is_caught() {
 }
 
 /// Who knows nothing says that it crashed.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 struct GuessesACrash;
 
 impl LaunchBug for GuessesACrash {
@@ -99,7 +99,7 @@ fn a_proxy_that_says_crashed_where_nothing_ever_ran_is_caught() {
 }
 
 /// A server's last word is not read.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 struct ReadsNoTombstone;
 
 impl LaunchBug for ReadsNoTombstone {
@@ -116,7 +116,7 @@ fn a_proxy_that_does_not_read_the_word_of_a_server_without_a_record_is_caught() 
 }
 
 /// Whoever lives is taken for gone by a reconnect.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 struct SeesNobody;
 
 impl LaunchBug for SeesNobody {
@@ -140,7 +140,7 @@ fn a_proxy_that_says_gone_of_a_server_that_lives_is_caught_after_another_lost_it
 }
 
 /// The signal goes to the process with the next number.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 struct SignalsANeighbour;
 
 impl LaunchBug for SignalsANeighbour {
@@ -162,7 +162,7 @@ fn a_proxy_that_signals_who_does_not_hold_the_lock_is_caught() {
 }
 
 /// The signal that cannot be caught comes first.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 struct KillsAtOnce;
 
 impl LaunchBug for KillsAtOnce {
@@ -180,7 +180,7 @@ fn a_proxy_that_kills_without_grace_is_caught() {
 }
 
 /// A start takes whoever lives for gone.
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 struct StartsOverTheLiving;
 
 impl LaunchBug for StartsOverTheLiving {

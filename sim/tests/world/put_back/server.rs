@@ -9,7 +9,7 @@ use super::{caught_by, caught_in, server};
 use crate::kits::ServerBug;
 
 /// Whoever is attached keeps the seat, dead or alive.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub(crate) struct KeepsZombies;
 
 impl ServerBug for KeepsZombies {
@@ -31,7 +31,7 @@ fn a_server_whose_seat_is_held_by_the_dead_is_caught() {
 }
 
 /// A client that leaves for good is taken for one that was lost.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 struct StaysAfterBye;
 
 impl ServerBug for StaysAfterBye {
@@ -53,7 +53,7 @@ fn a_server_that_outlives_its_session_is_caught_although_it_would_end_when_idle(
 }
 
 /// What a client asked is done twice.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 struct RunsTwice(Option<Effect>);
 
 impl ServerBug for RunsTwice {
