@@ -109,6 +109,11 @@ fn files_explain_an_end_and_never_blame_it_on_the_wrong_server() {
         ("no word at its end", Evidence { record: record(SERVER), ..none }, GoneReason::Crashed),
         ("its own word", Evidence { record: record(SERVER), tombstone: mark(SERVER, idle), ..none }, idle),
         ("only its own word", Evidence { tombstone: mark(SERVER, idle), ..none }, idle),
+        (
+            "its own word beside another's record",
+            Evidence { record: record(other), tombstone: mark(SERVER, idle), ..none },
+            idle,
+        ),
         ("another was started", Evidence { record: record(other), ..none }, GoneReason::Replaced),
         (
             "another's word",
