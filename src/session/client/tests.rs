@@ -240,6 +240,26 @@ fn a_close_while_the_server_answers_still_tells_it() {
 }
 
 #[test]
+fn asks_to_take_over_until_it_was_let_in_and_never_again() {
+    let asks = |client: &mut Client| {
+        news(client, at(0), News::Preamble);
+        let [Frame::Hello(hello)] = &transmit(client)[..] else { panic!("no Hello") };
+        hello.takeover
+    };
+    for (first, takes_over) in [(First::Takeover, true), (First::Start, false), (First::Replace, false)] {
+        let mut client = connecting(ClientConfig { first, ..config() });
+        assert_eq!(asks(&mut client), takes_over);
+        news(&mut client, at(1), exited(ProgramExit::Code(255)));
+        assert_eq!(asks(&mut client), takes_over, "its first attempt was cut");
+        let welcome = welcome(&client);
+        news(&mut client, at(2), News::Frame(Frame::Welcome(welcome)));
+        news(&mut client, at(3), News::Garbled("noise".to_owned()));
+        input(&mut client, at(3), Input::Retry);
+        assert!(!asks(&mut client), "it would displace itself");
+    }
+}
+
+#[test]
 fn starts_over_with_a_full_budget_of_broken_protocols_too() {
     let mut client = connected(at(0));
     news(&mut client, at(1), News::Garbled("once".to_owned()));
