@@ -191,11 +191,14 @@ mod tests {
 
     #[test]
     fn a_slow_answer_behind_much_data_is_believed() {
-        let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
-        heartbeat.probe_now(at(100), 4 * SECOND);
-        heartbeat.heard(at(103));
-        assert_eq!(heartbeat.beat(at(104)), Beat::Quiet);
-        assert_eq!(heartbeat.due_at(), at(108));
+        // The second half of its time begins after two of its four seconds.
+        for (heard_at, due_at) in [(102, 107), (103, 108)] {
+            let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+            heartbeat.probe_now(at(100), 4 * SECOND);
+            heartbeat.heard(at(heard_at));
+            assert_eq!(heartbeat.beat(at(104)), Beat::Quiet);
+            assert_eq!(heartbeat.due_at(), at(due_at));
+        }
     }
 
     #[test]
@@ -208,5 +211,13 @@ mod tests {
         assert_eq!(heartbeat.probe_now(at(7), 2 * SECOND), None, "one is under way");
         heartbeat.answered(at(7), 2);
         assert_eq!(heartbeat.due_at(), at(12));
+    }
+
+    #[test]
+    fn a_wake_up_when_the_time_of_the_last_ones_probe_is_up_asks_again() {
+        let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+        assert_eq!(heartbeat.probe_now(at(6), 2 * SECOND), Some(1));
+        assert_eq!(heartbeat.probe_now(at(8), 2 * SECOND), Some(2));
+        assert_eq!(heartbeat.due_at(), at(10));
     }
 }
