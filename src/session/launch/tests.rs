@@ -101,7 +101,7 @@ fn a_view_that_was_not_asked_for_changes_nothing() {
 fn a_replacers_word_counts_while_it_is_at_it_and_a_stoppers_ever_after() {
     let gone = |starter_busy, reason| {
         let mut launch = started(Mode::Reconnect(Some(SERVER)));
-        let inputs = [Input::Saw(held()), Input::Attached, Input::Ended(Side::Server)];
+        let inputs = [Input::Saw(held()), Input::Attached(None), Input::Ended(Side::Server)];
         inputs.into_iter().for_each(|input| launch.handle_input(Time::ZERO, input));
         let record = Some(Record { instance: SERVER, boot: BOOT });
         let intent = Some(Mark { instance: SERVER, reason });
