@@ -20,13 +20,16 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) const NO_SERVER: u8 = u8::MAX;
 
 /// Transports that exist at once.
-pub(super) const LINKS_MAX: usize = 7;
+const LINKS_MAX: usize = 7;
 
 /// Servers that are ever started.
-pub(super) const SERVERS_MAX: usize = 5;
+const SERVERS_MAX: usize = 5;
 
 /// Frames on one way.
-const QUEUE_MAX: usize = 16;
+const QUEUE_MAX: usize = 20;
+
+/// Frames on one way that are more than this world is made for: one choice may add some to them.
+const CROWD: usize = 12;
 
 /// A few things in order, in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +159,8 @@ pub(super) struct Link {
     pub(super) holds_starter: bool,
     /// The server that the proxy started.
     pub(super) spawned: u8,
+    /// The server that the proxy started or is attached to, as it said itself: no other is asked about.
+    pub(super) meant: u8,
     pub(super) conn: Conn,
     pub(super) server: u8,
     pub(super) seat: u8,
@@ -183,6 +188,7 @@ impl Default for Link {
             proxy: NONE,
             holds_starter: false,
             spawned: NO_SERVER,
+            meant: NO_SERVER,
             conn: Conn::None,
             server: NO_SERVER,
             seat: NO_SEAT,
@@ -192,6 +198,13 @@ impl Default for Link {
             exit: None,
             end_told: false,
         }
+    }
+}
+
+impl Link {
+    /// Whether it soon holds more than it has room for.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.up.len() > CROWD || self.down.len() > CROWD
     }
 }
 

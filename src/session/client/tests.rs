@@ -2,6 +2,7 @@
 //!
 //! What client and server do together is left to the tests of both over one link.
 
+mod driver;
 mod pairs;
 mod scenario;
 mod sequences;
@@ -78,8 +79,14 @@ fn timeout(client: &mut Client, now: Time) -> Vec<Effect> {
     drain(client)
 }
 
+/// As a driver does.
 fn drain(client: &mut Client) -> Vec<Effect> {
-    std::iter::from_fn(|| client.poll_effect()).collect()
+    let mut effects = Vec::new();
+    while client.has_effects() {
+        effects.push(client.poll_effect().expect("it has one"));
+    }
+    assert_eq!(client.poll_effect(), None);
+    effects
 }
 
 /// What it has to say, as long as the transport takes it.
@@ -202,6 +209,27 @@ fn an_exit_status_that_was_slept_through_is_waited_for_again() {
 }
 
 #[test]
+fn an_attempt_fails_for_what_came_first_the_end_of_its_output_or_its_deadline() {
+    let failed = |cause| Some(Effect::Status(Status::ReconnectFailed(1), cause));
+    let reopening = || {
+        let mut client = connected(at(0));
+        news(&mut client, at(1), exited(ProgramExit::Code(255)));
+        client
+    };
+    let mut ended = reopening();
+    news(&mut ended, at(2), News::Ended);
+    assert_eq!(timeout(&mut ended, at(1_002)).pop(), failed(Cause::Ended));
+    let mut slow = reopening();
+    assert_eq!(timeout(&mut slow, at(60_001)).pop(), failed(Cause::OpenTimeout));
+    let mut ended_late = reopening();
+    news(&mut ended_late, at(60_000), News::Ended);
+    assert_eq!(timeout(&mut ended_late, at(60_001)).pop(), failed(Cause::OpenTimeout));
+    let mut unanswered = reopening();
+    news(&mut unanswered, at(2), News::Preamble);
+    assert_eq!(timeout(&mut unanswered, at(10_002)).pop(), failed(Cause::AttachTimeout));
+}
+
+#[test]
 fn a_close_while_the_server_answers_still_tells_it() {
     let mut client = connecting(config());
     news(&mut client, at(0), News::Preamble);
@@ -209,6 +237,56 @@ fn a_close_while_the_server_answers_still_tells_it() {
     transmit(&mut client);
     let effects = input(&mut client, at(1), Input::Close);
     assert!(matches!(effects[0], Effect::Close(1, Some(Bye { reason: ByeReason::Closed, .. }))));
+}
+
+#[test]
+fn asks_to_take_over_until_it_was_let_in_and_never_again() {
+    let asks = |client: &mut Client| {
+        news(client, at(0), News::Preamble);
+        let [Frame::Hello(hello)] = &transmit(client)[..] else { panic!("no Hello") };
+        hello.takeover
+    };
+    for (first, takes_over) in [(First::Takeover, true), (First::Start, false), (First::Replace, false)] {
+        let mut client = connecting(ClientConfig { first, ..config() });
+        assert_eq!(asks(&mut client), takes_over);
+        news(&mut client, at(1), exited(ProgramExit::Code(255)));
+        assert_eq!(asks(&mut client), takes_over, "its first attempt was cut");
+        let welcome = welcome(&client);
+        news(&mut client, at(2), News::Frame(Frame::Welcome(welcome)));
+        news(&mut client, at(3), News::Garbled("noise".to_owned()));
+        input(&mut client, at(3), Input::Retry);
+        assert!(!asks(&mut client), "it would displace itself");
+    }
+}
+
+#[test]
+fn three_broken_transports_in_a_row_are_a_broken_server() {
+    let mut client = connected(at(0));
+    for (now, status) in [(1, Status::Reconnecting(1)), (2, Status::ReconnectFailed(1))] {
+        news(&mut client, at(now), News::Garbled("noise".to_owned()));
+        assert_eq!(client.status(), status);
+    }
+    timeout(&mut client, at(2_002));
+    let effects = news(&mut client, at(2_003), News::Garbled("still noise".to_owned()));
+    assert_eq!(client.status(), Status::Refused(Refused::Protocol("still noise".to_owned())));
+    assert!(matches!(effects[0], Effect::Close(3, Some(Bye { reason: ByeReason::ProtocolError, .. }))));
+}
+
+#[test]
+fn joins_no_stream_whose_numbers_would_run_out() {
+    const LAST: Seq = 1 << 62;
+    for (received, start, joins) in
+        [(0, 1, true), (LAST - 1, LAST, true), (0, 0, false), (0, LAST + 1, false), (LAST, 1, false)]
+    {
+        let mut client = connecting(ClientConfig { first: First::Takeover, ..config() });
+        news(&mut client, at(0), News::Preamble);
+        transmit(&mut client);
+        let welcome = Welcome { received, start, ..welcome(&client) };
+        news(&mut client, at(1), News::Frame(Frame::Welcome(welcome)));
+        assert_eq!(client.status().is_attached(), joins, "received {received}, start {start}");
+        let status = if joins { Status::Connected } else { Status::Reconnecting(1) };
+        assert_eq!(client.status(), status);
+    }
 }
 
 #[test]

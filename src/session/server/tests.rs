@@ -2,6 +2,7 @@
 //!
 //! What client and server do together is left to the tests of both over one link.
 
+mod driver;
 mod pairs;
 mod sequences;
 
@@ -57,8 +58,14 @@ fn frame(server: &mut Server, now: Time, transport: TransportId, frame: Frame) -
     drain(server)
 }
 
+/// As a driver does.
 fn drain(server: &mut Server) -> Vec<Effect> {
-    std::iter::from_fn(|| server.poll_effect()).collect()
+    let mut effects = Vec::new();
+    while server.has_effects() {
+        effects.push(server.poll_effect().expect("it has one"));
+    }
+    assert_eq!(server.poll_effect(), None);
+    effects
 }
 
 /// What it has to say, as long as the transport takes it.
@@ -110,6 +117,49 @@ fn a_takeover_while_the_application_reads_nothing_does_not_overrun_the_inbox() {
         assert!(matches!(server.status(), Status::Attached(_)), "session {session}");
     }
     assert!(server.inbox().unconsumed_bytes() <= 2 * window + 3);
+}
+
+#[test]
+fn speaks_with_whoever_knows_its_version() {
+    let cases = [
+        ((1, 1), Some(1)),
+        ((0, 1), Some(1)),
+        ((1, 3), Some(1)),
+        ((0, u16::MAX), Some(1)),
+        ((0, 0), None),
+        ((2, 3), None),
+        ((1, 0), None),
+    ];
+    for (protocol, spoken) in cases {
+        let mut server = server();
+        let effects = hello(&mut server, at(0), 1, Hello { protocol, ..first_hello(OWNER, 1) });
+        let protocol = |frame: &Frame| match frame {
+            Frame::Welcome(welcome) => Some(welcome.protocol),
+            _ => None,
+        };
+        assert_eq!(transmit(&mut server).first().and_then(protocol), spoken);
+        let is_refused = matches!(
+            &effects[..],
+            [Effect::Close(1, Some(Frame::Refused(Refusal { reason: RefusalReason::Protocol, .. })))]
+        );
+        assert_eq!(is_refused, spoken.is_none(), "{effects:?}");
+    }
+}
+
+#[test]
+fn a_silence_that_ended_two_seconds_ago_was_slept_through_and_a_shorter_one_was_not() {
+    let attached = || {
+        let mut server = server();
+        hello(&mut server, at(0), 1, first_hello(OWNER, 1));
+        server
+    };
+    let ServerConfig { silence_max, suspension_min, .. } = ServerConfig::default();
+    let mut asleep = attached();
+    asleep.handle_timeout(at(0) + silence_max + suspension_min);
+    assert_eq!(asleep.status(), Status::Attached(1));
+    let mut awake = attached();
+    awake.handle_timeout(at(0) + silence_max + suspension_min - Duration::from_millis(1));
+    assert_eq!(awake.status(), Status::Detached);
 }
 
 #[test]
