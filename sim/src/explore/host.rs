@@ -160,10 +160,8 @@ impl<K: Kit> World<K> {
                 return self.go_on(state, place, Step::LookAtFiles { starter_busy, lock });
             }
             Step::LookAtFiles { starter_busy, lock } => {
-                let seen = View { starter_busy, lock, evidence: state.evidence() };
-                let meant = state.links[place].meant;
-                let view = if meant == NO_SERVER { seen } else { seen.of_instance(instance_of(meant)) };
-                return self.answer(state, place, Input::Saw(view));
+                let evidence = state.evidence();
+                return self.answer(state, place, Input::Saw(View { starter_busy, lock, evidence }));
             }
             Step::Intend(instance, reason) => {
                 let id = server_of(instance);
@@ -214,7 +212,7 @@ impl<K: Kit> World<K> {
             Some(listener) => {
                 link.conn = Conn::Waiting;
                 link.server = u8::try_from(listener).expect("few servers");
-                link.meant = recorded.unwrap_or(NO_SERVER);
+                link.meant = NO_SERVER;
                 self.answer(state, place, Input::Attached(recorded.map(instance_of)));
             }
         }

@@ -159,7 +159,7 @@ pub(super) struct Link {
     pub(super) holds_starter: bool,
     /// The server that the proxy started.
     pub(super) spawned: u8,
-    /// The server that the proxy started or is attached to, as it said itself: no other is asked about.
+    /// The server that the proxy started, as it said itself: no other is attached to.
     pub(super) meant: u8,
     pub(super) conn: Conn,
     pub(super) server: u8,

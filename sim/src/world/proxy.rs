@@ -36,7 +36,7 @@ pub(super) struct Proxy<L> {
     pub(super) conn: Option<ConnId>,
     pub(super) relaying: bool,
     pub(super) spawned: Option<ServerId>,
-    /// The server that it started or is attached to, as that said itself; no other is asked about.
+    /// The server that it started or is attached to, as that said itself.
     meant: Option<InstanceId>,
     alarm: Alarm,
     pub(super) truth: LaunchTruth,
@@ -225,11 +225,9 @@ impl<K: Kit> World<'_, K> {
                 if starter_busy && lock == Lock::Free && !self.proxies[id as usize].first {
                     self.goals.reach(Goal::SeekWaited);
                 }
-                let seen = View { starter_busy, lock, evidence: self.host.evidence() };
-                let meant = self.proxies[id as usize].meant;
-                let view = meant.map_or(seen, |instance| seen.of_instance(instance));
+                let evidence = self.host.evidence();
                 self.proxies[id as usize].truth.last_recorded = self.last_recorded();
-                self.proxy_input(id, Input::Saw(view));
+                self.proxy_input(id, Input::Saw(View { starter_busy, lock, evidence }));
             }
             Step::Intend(instance, reason) => {
                 let now = self.now;

@@ -73,10 +73,12 @@ impl View {
     #[must_use]
     pub fn of_instance(self, instance: InstanceId) -> Self {
         let last_word = self.evidence.tombstone.map(|mark| mark.instance);
-        let is_replaced = match self.evidence.record.map(|record| record.instance) {
+        let is_anothers = match self.evidence.record.map(|record| record.instance) {
             Some(other) => other != instance,
-            None => self.starter_busy && last_word != Some(instance),
+            None => self.starter_busy,
         };
+        // A starter removes it before its server leaves word of itself.
+        let is_replaced = is_anothers && last_word != Some(instance);
         if !is_replaced {
             return self;
         }
@@ -174,6 +176,9 @@ mod tests {
         let mut seen = view(None, true);
         seen.lock = Lock::Free;
         seen.evidence.tombstone = Some(Mark { instance: InstanceId(1), reason: GoneReason::Stopped });
+        assert_eq!(seen.of_instance(InstanceId(1)), seen);
+        // A record that names another beside it is garbled.
+        seen.evidence.record = Some(Record { instance: InstanceId(2), boot: Boot(1) });
         assert_eq!(seen.of_instance(InstanceId(1)), seen);
     }
 }
