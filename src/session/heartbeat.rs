@@ -78,9 +78,11 @@ impl Heartbeat {
         self.heard(now);
     }
 
-    /// Probes now, to be answered within `timeout`. A probe of that kind that is under way stays.
+    /// Probes now, to be answered within `timeout`. A probe of that kind that is under way stays, if
+    /// nothing has come that would satisfy it: that was before what we are woken by now.
     pub fn probe_now(&mut self, now: Time, timeout: Duration) -> Option<u64> {
-        if self.urgent.is_some() && now < self.due_at {
+        let waits = self.urgent.is_some_and(|urgent| self.heard_at < urgent.credible_from);
+        if waits && now < self.due_at {
             return None;
         }
         let nonce = self.ask(now);
@@ -175,6 +177,16 @@ mod tests {
         assert_eq!(heartbeat.probe_now(at(100), 2 * SECOND), Some(1));
         heartbeat.heard(at(100));
         assert_eq!(heartbeat.beat(at(102)), Beat::Lost);
+    }
+
+    #[test]
+    fn what_came_before_a_second_wake_up_proves_nothing_after_it() {
+        let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+        assert_eq!(heartbeat.probe_now(at(100), 4 * SECOND), Some(1));
+        heartbeat.heard(at(102));
+        assert_eq!(heartbeat.probe_now(at(103), 4 * SECOND), Some(2));
+        assert_eq!(heartbeat.probe_now(at(104), 4 * SECOND), None, "nothing has come since");
+        assert_eq!(heartbeat.beat(at(107)), Beat::Lost);
     }
 
     #[test]

@@ -4,16 +4,24 @@
 //! ran what, so a campaign gives the same report on any number of cores.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use anyhow::bail;
+
 use super::Seeds;
+use super::keep::keep;
 use super::progress::Progress;
 use super::tally::Tally;
+use crate::machine::Real;
 use crate::scenario::draw;
 use crate::trace::Detail;
+
+/// Seeds of a campaign that is told neither which nor for how long: some ten seconds.
+const USUAL_SEEDS: u64 = 10_000;
 
 /// Seeds that a worker takes at once.
 const BATCH: u64 = 32;
@@ -23,10 +31,10 @@ const TICK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CampaignArgs {
-    /// The seeds, as in 0..10000
-    #[arg(long, value_name = "A..B", default_value = "0..10000")]
-    seeds: Seeds,
-    /// Go on with later seeds until this much time has passed, as in 10m
+    /// The seeds; 0..10000 if neither these nor a time are given
+    #[arg(long, value_name = "A..B")]
+    seeds: Option<Seeds>,
+    /// Stop after this much time, as in 10m; go on until then if no seeds are given
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     time: Option<Duration>,
     /// Run the k-th of n equal parts only, as in 1/4
@@ -35,6 +43,9 @@ pub(super) struct CampaignArgs {
     /// Threads to run on; all cores if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// Where the minimal scenarios of broken promises are written
+    #[arg(long, value_name = "DIR", default_value = "target/sim")]
+    save_dir: PathBuf,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -62,6 +73,18 @@ impl FromStr for Shard {
     }
 }
 
+impl Shard {
+    fn holds(self, seed: u64) -> bool {
+        seed % self.parts == self.part - 1
+    }
+
+    /// How many of those seeds are in it.
+    fn count(self, seeds: Seeds) -> u64 {
+        let below = |end: u64| end / self.parts + u64::from(end % self.parts >= self.part);
+        below(seeds.end) - below(seeds.first)
+    }
+}
+
 /// What the workers share.
 struct Work {
     next: AtomicU64,
@@ -71,11 +94,17 @@ struct Work {
 }
 
 pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<u8> {
-    let end = if args.time.is_some() { u64::MAX } else { args.seeds.end };
-    let work =
-        Work { next: AtomicU64::new(args.seeds.first), end, shard: args.shard, stop: AtomicBool::new(false) };
+    let usual = Seeds { first: 0, end: if args.time.is_some() { u64::MAX } else { USUAL_SEEDS } };
+    let seeds = args.seeds.unwrap_or(usual);
+    let Seeds { first, end } = seeds;
+    let Shard { part, parts } = args.shard;
+    let runs = args.shard.count(seeds);
+    if runs == 0 {
+        bail!("part {part}/{parts} of the seeds {first}..{end} holds none of them");
+    }
+    let work = Work { next: AtomicU64::new(first), end, shard: args.shard, stop: AtomicBool::new(false) };
     let threads = args.threads.map_or_else(cores, usize::from);
-    let runs = (args.time.is_none()).then(|| (end - args.seeds.first) / args.shard.parts);
+    let runs = (args.time.is_none() || args.seeds.is_some()).then_some(runs);
     let mut progress = Progress::start(runs, args.json);
     let tally = std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
@@ -98,12 +127,13 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<u8> {
         }
     });
     let took = progress.end();
+    let kept = keep::<Real>(&tally.violations, &args.save_dir);
     let mut out = std::io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &tally.report(took))?;
+        serde_json::to_writer(&mut out, &tally.report(took, &kept))?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", tally.text(took))?;
+        write!(out, "{}", tally.text(took, &kept))?;
     }
     Ok(tally.exit_code())
 }
@@ -121,7 +151,7 @@ fn worker(work: &Work, sender: &Sender<Tally>) {
         };
         let mut tally = Tally::default();
         for seed in first..first.saturating_add(BATCH).min(work.end) {
-            if seed % work.shard.parts == work.shard.part - 1 {
+            if work.shard.holds(seed) {
                 tally.take(seed, &crate::run::run(&draw(seed), Detail::Hash));
             }
         }
@@ -134,6 +164,19 @@ fn worker(work: &Work, sender: &Sender<Tally>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_seed_is_in_one_part() {
+        let seeds = Seeds { first: 5, end: 23 };
+        for parts in 1..30 {
+            let parts: Vec<Shard> = (1..=parts).map(|part| Shard { part, parts }).collect();
+            for shard in &parts {
+                let held = (seeds.first..seeds.end).filter(|seed| shard.holds(*seed)).count();
+                assert_eq!(shard.count(seeds), held as u64, "{shard:?}");
+            }
+            assert_eq!(parts.iter().map(|shard| shard.count(seeds)).sum::<u64>(), 18);
+        }
+    }
 
     #[test]
     fn a_part_is_one_of_as_many_as_there_are() {

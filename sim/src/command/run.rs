@@ -4,13 +4,13 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use reattach::session::Time;
 use serde::Serialize;
 
 use super::exit_code;
 use crate::run::Outcome;
-use crate::scenario::{Scenario, draw, parse, print};
+use crate::scenario::{Scenario, draw, load, print};
 use crate::trace::Detail;
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +35,9 @@ pub(super) struct ReplayArgs {
     /// Print the trace up to this time, as in 1m
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     until: Option<Duration>,
+    /// Draw that part into this file, too: an SVG if it ends in .svg, else a page
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -63,8 +66,19 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
 
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<u8> {
     let name = args.file.display();
-    let text = std::fs::read_to_string(&args.file).with_context(|| format!("{name} cannot be read"))?;
-    let scenario = parse(&text).with_context(|| name.to_string())?;
+    if let (Some(from), Some(until)) = (args.from, args.until)
+        && from > until
+    {
+        bail!(
+            "--from {} is after --until {}: the trace between them is empty",
+            humantime::format_duration(from),
+            humantime::format_duration(until)
+        );
+    }
+    let scenario = load(&args.file)?.0;
+    if let Some(picture) = &args.picture {
+        super::show::beside(&args.file, picture, args.from, args.until)?;
+    }
     show(&scenario, args.json, args.from, args.until, &format!("cargo sim replay {name}"))
 }
 
