@@ -100,7 +100,7 @@ fn of_input(input: &Input) -> LaunchInput {
         },
         Input::Ready => LaunchInput::Ready,
         Input::NotReady(_) => LaunchInput::NotReady,
-        Input::Attached => LaunchInput::Attached,
+        Input::Attached(_) => LaunchInput::Attached,
         Input::NotAttached(_) => LaunchInput::NotAttached,
         Input::Ended(Side::Client) => LaunchInput::ClientEnded,
         Input::Ended(Side::Server) => LaunchInput::ServerEnded,

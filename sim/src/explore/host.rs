@@ -160,8 +160,10 @@ impl<K: Kit> World<K> {
                 return self.go_on(state, place, Step::LookAtFiles { starter_busy, lock });
             }
             Step::LookAtFiles { starter_busy, lock } => {
-                let evidence = state.evidence();
-                return self.answer(state, place, Input::Saw(View { starter_busy, lock, evidence }));
+                let seen = View { starter_busy, lock, evidence: state.evidence() };
+                let meant = state.links[place].meant;
+                let view = if meant == NO_SERVER { seen } else { seen.of_instance(instance_of(meant)) };
+                return self.answer(state, place, Input::Saw(view));
             }
             Step::Intend(instance, reason) => {
                 let id = server_of(instance);
@@ -202,14 +204,19 @@ impl<K: Kit> World<K> {
 
     fn connect(&mut self, state: &mut State, place: usize) {
         let listener = state.servers.iter().position(|server| server.listens);
+        let recorded = state.files.record;
         let link = &mut state.links[place];
         match listener {
+            None => self.answer(state, place, Input::NotAttached("connection refused".to_owned())),
+            Some(_) if link.meant != NO_SERVER && recorded != Some(link.meant) => {
+                self.answer(state, place, Input::NotAttached("it is another server".to_owned()));
+            }
             Some(listener) => {
                 link.conn = Conn::Waiting;
                 link.server = u8::try_from(listener).expect("few servers");
-                self.answer(state, place, Input::Attached);
+                link.meant = recorded.unwrap_or(NO_SERVER);
+                self.answer(state, place, Input::Attached(recorded.map(instance_of)));
             }
-            None => self.answer(state, place, Input::NotAttached("connection refused".to_owned())),
         }
     }
 
@@ -229,7 +236,7 @@ impl<K: Kit> World<K> {
         let link = &mut state.links[place];
         link.proxy = NONE;
         link.holds_starter = false;
-        link.spawned = NO_SERVER;
+        (link.spawned, link.meant) = (NO_SERVER, NO_SERVER);
         link.up.clear();
         link.up_ends = false;
         link.conn = match link.conn {

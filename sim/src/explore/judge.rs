@@ -53,7 +53,7 @@ impl<K: Kit> World<K> {
         match reason {
             reason if server.end == Some(reason) => true,
             // It died by itself while somebody was about to replace it: either word is true.
-            GoneReason::Replaced => newer || server.intended,
+            GoneReason::Replaced => newer || server.intended || server.cleaned,
             // A starter that failed has removed the files; nothing is known any more.
             GoneReason::Unknown => server.cleaned,
             GoneReason::Crashed => server.killed,

@@ -93,6 +93,7 @@ impl<K: Kit> World<K> {
             Stage::Ready => {
                 state.servers[place].told = true;
                 state.servers[place].stage = Stage::Running;
+                state.name_itself(id);
                 self.tell_parent(state, id, Input::Ready);
                 return state.disown(id);
             }
@@ -195,7 +196,14 @@ impl<K: Kit> World<K> {
 }
 
 impl State {
-    /// A server that is ready is nobody's child any more.
+    /// A server that is ready tells its parent who it is.
+    fn name_itself(&mut self, server: u8) {
+        for link in self.links.iter_mut().filter(|link| link.spawned == server) {
+            link.meant = server;
+        }
+    }
+
+    /// And is nobody's child any more.
     pub(super) fn disown(&mut self, server: u8) {
         for link in self.links.iter_mut().filter(|link| link.spawned == server) {
             link.spawned = NO_SERVER;

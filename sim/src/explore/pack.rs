@@ -81,7 +81,7 @@ impl Link {
                 | u64::from(self.server) << 32
                 | u64::from(self.seat) << 40
                 | u64::from(self.spawned) << 48
-                | u64::from(self.client) << 56,
+                | u64::from(self.meant) << 56,
         );
         words.push(
             flags
@@ -89,7 +89,8 @@ impl Link {
                 | (self.launch as u64) << 34
                 | (self.conn as u64) << 36
                 | (self.up.len() as u64) << 40
-                | (self.down.len() as u64) << 48,
+                | (self.down.len() as u64) << 48
+                | u64::from(self.client) << 56,
         );
         for queue in [&self.up, &self.down] {
             for names in queue.chunks(NAMES) {
@@ -117,7 +118,7 @@ impl Link {
         };
         let (up, down) = (queue(byte(word, 40)), queue(byte(word, 48)));
         Link {
-            client: byte(places, 56),
+            client: byte(word, 56),
             attempt: 0,
             launch: LAUNCHES[(word >> 34 & 3) as usize],
             current,
@@ -129,6 +130,7 @@ impl Link {
             proxy: places as u32,
             holds_starter,
             spawned: byte(places, 48),
+            meant: byte(places, 56),
             conn: CONNS[(word >> 36 & 15) as usize],
             server: byte(places, 32),
             seat: byte(places, 40),

@@ -1,7 +1,7 @@
 //! A counterexample as a scenario: the same users and the same trouble, in the simulator's world.
 //!
 //! The explorer decides who comes first, a scenario only says when; so times, trouble's kinds and the world's dice
-//! are varied until the same promise is broken there, and then whatever is not needed is left out.
+//! are varied until the same promise is broken there. Making that small is left to `shrink`.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::dice::Dice;
 use crate::machine::Kit;
 use crate::run::run_with;
 use crate::scenario::{Entry, Fault, FaultKind, Mode, Scenario, What};
+use crate::shrink::{Effort, shrink};
 use crate::trace::Detail;
 
 /// Tells this stream of a seed from the others.
@@ -21,6 +22,9 @@ const PURPOSE: u64 = 3;
 
 /// Scenarios that are tried: some seconds' worth.
 const TRIES: u64 = 3000;
+
+/// Runs that making it small may take.
+const RUNS_MAX: u64 = 3000;
 
 /// Time that a scenario goes on after its last entry.
 const AFTERMATH: Duration = Duration::from_secs(20);
@@ -47,7 +51,8 @@ pub(super) fn retell<K: Kit>(story: &Story, promise: Promise, bounds: &Bounds) -
         outcome.checks.violation().is_some_and(|violation| violation.promise == promise)
     };
     let found = (0..TRIES).map(|seed| vary(story, bounds, seed)).find(&breaks)?;
-    Some(without_needless(found, &breaks))
+    let effort = Effort { runs_max: RUNS_MAX, threads: 1, ..Effort::default() };
+    Some(shrink::<K>(&found, &effort).map_or(found, |shrunk| shrunk.scenario))
 }
 
 /// One way to tell it: the first as it happened, the others more and more freely.
@@ -120,18 +125,4 @@ fn lateness(dice: &mut Dice, until: Duration, clients: u8) -> Entry {
     let duration = dice.log_duration(Duration::from_millis(10), Duration::from_secs(60));
     let at = dice.within(until + Duration::from_secs(5));
     Entry { at, what: What::Fault(Fault { kind, target, number, duration }) }
-}
-
-fn without_needless(mut scenario: Scenario, breaks: &impl Fn(&Scenario) -> bool) -> Scenario {
-    let mut place = 0;
-    while place < scenario.entries.len() {
-        let mut less = scenario.clone();
-        less.entries.remove(place);
-        if breaks(&less) {
-            scenario = less;
-        } else {
-            place += 1;
-        }
-    }
-    scenario
 }

@@ -156,6 +156,8 @@ pub(super) struct Link {
     pub(super) holds_starter: bool,
     /// The server that the proxy started.
     pub(super) spawned: u8,
+    /// The server that the proxy started or is attached to, as it said itself: no other is asked about.
+    pub(super) meant: u8,
     pub(super) conn: Conn,
     pub(super) server: u8,
     pub(super) seat: u8,
@@ -183,6 +185,7 @@ impl Default for Link {
             proxy: NONE,
             holds_starter: false,
             spawned: NO_SERVER,
+            meant: NO_SERVER,
             conn: Conn::None,
             server: NO_SERVER,
             seat: NO_SEAT,

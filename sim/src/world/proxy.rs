@@ -36,6 +36,8 @@ pub(super) struct Proxy<L> {
     pub(super) conn: Option<ConnId>,
     pub(super) relaying: bool,
     pub(super) spawned: Option<ServerId>,
+    /// The server that it started or is attached to, as that said itself; no other is asked about.
+    meant: Option<InstanceId>,
     alarm: Alarm,
     pub(super) truth: LaunchTruth,
 }
@@ -64,7 +66,8 @@ enum Step {
     Spawn,
     AbandonSpawned,
     ConnectInput,
-    ConnectOutput(ConnId),
+    /// The record was read before.
+    ConnectOutput(ConnId, Option<InstanceId>),
     Relay,
     Exit(Verdict),
 }
@@ -106,6 +109,7 @@ impl<K: Kit> World<'_, K> {
             conn: None,
             relaying: false,
             spawned: None,
+            meant: None,
             alarm: Alarm::default(),
             truth: LaunchTruth::default(),
         });
@@ -222,9 +226,11 @@ impl<K: Kit> World<'_, K> {
                 if starter_busy && lock == Lock::Free && !self.proxies[id as usize].first {
                     self.goals.reach(Goal::SeekWaited);
                 }
-                let evidence = self.host.evidence();
+                let seen = View { starter_busy, lock, evidence: self.host.evidence() };
+                let meant = self.proxies[id as usize].meant;
+                let view = meant.map_or(seen, |instance| seen.of_instance(instance));
                 self.proxies[id as usize].truth.last_recorded = self.last_recorded();
-                self.proxy_input(id, Input::Saw(View { starter_busy, lock, evidence }));
+                self.proxy_input(id, Input::Saw(view));
             }
             Step::Intend(instance, reason) => {
                 let now = self.now;
@@ -264,7 +270,7 @@ impl<K: Kit> World<'_, K> {
                 }
             }
             Step::ConnectInput => self.connect_input(id),
-            Step::ConnectOutput(conn) => self.connect_output(id, conn),
+            Step::ConnectOutput(conn, record) => self.connect_output(id, conn, record),
             Step::Relay => {
                 self.film(|_| trace::Mark::ProxyRelays { proxy: id });
                 let proxy = &mut self.proxies[id as usize];
@@ -289,20 +295,34 @@ impl<K: Kit> World<'_, K> {
         match self.host.connect(conn, Half::Input) {
             Ok(server) => {
                 self.next_step(EventKind::Accept, server);
-                self.proxies[id as usize].steps.push_front(Step::ConnectOutput(conn));
+                let record = self.host.files.record.map(|record| record.instance);
+                self.proxies[id as usize].steps.push_front(Step::ConnectOutput(conn, record));
             }
             Err(why) => self.not_attached(id, conn, why),
         }
     }
 
-    fn connect_output(&mut self, id: ProxyId, conn: ConnId) {
+    fn connect_output(&mut self, id: ProxyId, conn: ConnId, before: Option<InstanceId>) {
         match self.host.connect(conn, Half::Output) {
             Ok(server) => {
                 self.next_step(EventKind::Accept, server);
-                self.proxy_input(id, Input::Attached);
+                // A record goes before its server's successor starts: one that is still there was meant.
+                let record = self.host.files.record.map(|record| record.instance);
+                let meant = &mut self.proxies[id as usize].meant;
+                if record != before || (meant.is_some() && record != *meant) {
+                    return self.not_attached(id, conn, "another server has taken its place");
+                }
+                *meant = record;
+                self.proxy_input(id, Input::Attached(record));
             }
             Err(why) => self.not_attached(id, conn, why),
         }
+    }
+
+    /// A server that is ready has told its starter who it is.
+    pub(super) fn proxy_ready(&mut self, id: ProxyId, instance: InstanceId) {
+        self.proxies[id as usize].meant = Some(instance);
+        self.proxy_input(id, Input::Ready);
     }
 
     fn not_attached(&mut self, id: ProxyId, conn: ConnId, why: &str) {

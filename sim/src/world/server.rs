@@ -151,8 +151,8 @@ impl<K: Kit> World<'_, K> {
                 let process = &mut self.servers[id as usize];
                 process.told = true;
                 process.stage = Stage::Running;
-                let parent = process.parent;
-                return self.proxy_input(parent, LaunchInput::Ready);
+                let (parent, instance) = (process.parent, process.instance);
+                return self.proxy_ready(parent, instance);
             }
             Stage::Running => return,
             Stage::Ending(reason) => return self.server_leaves_word(id, reason),

@@ -135,7 +135,9 @@ impl Launch {
             (State::Seek { attach_until, starter_until, look: Look::UnderWay }, Input::Saw(view)) => {
                 self.on_seek(now, view, attach_until, starter_until);
             }
-            (State::Attach { .. }, Input::Attached) => {
+            (State::Attach { .. }, Input::Attached(instance)) => {
+                // Who was seen before may have been replaced meanwhile.
+                self.met = instance.or(self.met);
                 if matches!(self.mode, Mode::Start(_)) {
                     // Only now can nobody else's server be taken for the one that was spawned.
                     self.effects.push_back(Effect::DropStarter);
@@ -186,7 +188,7 @@ impl Launch {
                 Input::Saw(_)
                 | Input::Ready
                 | Input::NotReady(_)
-                | Input::Attached
+                | Input::Attached(_)
                 | Input::NotAttached(_)
                 | Input::Ended(_),
             )
@@ -195,7 +197,7 @@ impl Launch {
                 Input::StarterTaken
                 | Input::Ready
                 | Input::NotReady(_)
-                | Input::Attached
+                | Input::Attached(_)
                 | Input::NotAttached(_)
                 | Input::Ended(_),
             )
@@ -203,7 +205,7 @@ impl Launch {
                 State::Spawn { .. },
                 Input::StarterTaken
                 | Input::Saw(_)
-                | Input::Attached
+                | Input::Attached(_)
                 | Input::NotAttached(_)
                 | Input::Ended(_),
             )
@@ -217,7 +219,7 @@ impl Launch {
                 | Input::Saw(_)
                 | Input::Ready
                 | Input::NotReady(_)
-                | Input::Attached
+                | Input::Attached(_)
                 | Input::NotAttached(_),
             ) => {}
         }

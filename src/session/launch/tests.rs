@@ -188,3 +188,23 @@ fn what_was_waited_for_starts_over_after_a_sleep_of_the_host() {
     let kill = Effect::Signal(Holder::Pid(42), StopSignal::Kill);
     assert_eq!(drain(&mut stopping), [Effect::Look, kill]);
 }
+
+#[test]
+fn the_end_that_is_explained_is_that_of_the_server_that_was_attached_to() {
+    let seen_of = |instance, view: View| {
+        let record = Some(Record { instance, boot: BOOT });
+        View { evidence: Evidence { record, ..view.evidence }, ..view }
+    };
+    let mut launch = started(Mode::Reconnect(None));
+    launch.handle_input(Time::ZERO, Input::Saw(seen_of(SERVER, held())));
+    // Between the look and the attachment another one took its place.
+    let newer = InstanceId(8);
+    launch.handle_input(Time::ZERO, Input::Attached(Some(newer)));
+    launch.handle_input(Time::ZERO, Input::Ended(Side::Server));
+    let mut view = seen_of(newer, free());
+    view.evidence.tombstone = Some(Mark { instance: newer, reason: GoneReason::Stopped });
+    launch.handle_input(Time::ZERO, Input::Saw(view));
+    let exit = drain(&mut launch).pop();
+    let Some(Effect::Exit(verdict)) = exit else { panic!("{exit:?} is no exit") };
+    assert_eq!(verdict.reason, Some(GoneReason::Stopped));
+}

@@ -153,7 +153,8 @@ impl<K: Kit> World<'_, K> {
                 // Who finds another's name on what it left cannot know better.
                 let misnamed = truth.record == Paper::Garbled
                     || (truth.record == Paper::Lost && truth.word == Paper::Garbled);
-                newer || misnamed || truth.intended_at.is_some_and(replaced)
+                // A starter that has cleaned up is about to put another in its place.
+                newer || misnamed || truth.cleaned || truth.intended_at.is_some_and(replaced)
             }
             // A starter that failed has removed the files; nothing is known any more.
             GoneReason::Unknown => {
