@@ -28,7 +28,7 @@ pub(super) struct Tally {
     /// Those of the lowest seeds.
     pub(super) violations: Vec<(u64, Violation)>,
     /// How often each promise was broken, and the first time.
-    broken: BTreeMap<Promise, Broken>,
+    pub(super) broken: BTreeMap<Promise, Broken>,
 }
 
 impl Tally {
@@ -159,7 +159,7 @@ pub(super) struct Report<'t> {
 
 /// A promise that some runs broke.
 #[derive(Clone, Debug, Serialize)]
-struct Broken {
+pub(super) struct Broken {
     times: u64,
     first_seed: u64,
     /// What was seen there.

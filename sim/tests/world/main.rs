@@ -7,6 +7,8 @@ mod browser;
 mod determinism;
 mod explore;
 mod kits;
+mod mutants;
+mod mutants;
 mod picture;
 mod put_back;
 mod shrink;

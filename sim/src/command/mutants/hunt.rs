@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::child::{self, Ended};
 use super::keep::{self, Found};
 use super::patch::{Fate, Mutant};
+use super::search::{self, Way};
 use crate::command::Seeds;
 
 /// What mutants are looked for with.
@@ -24,6 +25,8 @@ pub(super) struct Hunt {
     /// Where files may be left that nobody needs.
     pub(super) scratch: PathBuf,
     pub(super) seeds: Seeds,
+    /// Whether the explorer is asked, too.
+    pub(super) explore: bool,
     /// The longest that any step may take.
     pub(super) limit: Duration,
     /// Whether what is on record is written anew, and for whom.
@@ -70,6 +73,8 @@ pub(super) struct Catch {
     /// Promises that were broken at lower seeds.
     pub(super) others: Others,
     pub(super) found: Found,
+    /// How the explorer gets to a broken promise, if it was asked and finds one.
+    pub(super) way: Option<Way>,
 }
 
 /// Promises that a mutant breaks beside its own, and the first seed of each.
@@ -152,7 +157,8 @@ impl Hunt {
         match others.0.remove(until) {
             Some(seed) => {
                 let found = keep::look_closer(suspect, mutant, seed)?;
-                Ok(Catch { seeds: seed + 1 - self.seeds.first, others, found })
+                let way = if self.explore { search::search(suspect, until)? } else { None };
+                Ok(Catch { seeds: seed + 1 - self.seeds.first, others, found, way })
             }
             None if others.0.is_empty() => Err(Stop::Settled(Outcome::Survived(runs))),
             None => Err(Stop::Settled(Outcome::CaughtByOthers(others))),

@@ -4,6 +4,7 @@
 //! patch   a mutant as a file
 //! tree    the copy of the sources that it is built in
 //! hunt    what the checkers make of it
+//! search  how few steps the explorer needs
 //! keep    its shortest scenario, and the trace of that
 //! table   what became of all
 //! child   programs that are waited for, up to a time
@@ -15,6 +16,7 @@ mod child;
 mod hunt;
 mod keep;
 mod patch;
+mod search;
 mod table;
 mod tree;
 
@@ -43,6 +45,9 @@ pub(super) struct MutantsArgs {
     /// The seeds that each is given, as in 0..10000
     #[arg(long, value_name = "A..B", default_value = "0..10000")]
     seeds: Seeds,
+    /// Do not ask the explorer
+    #[arg(long)]
+    no_explore: bool,
     /// Mutants that are hunted at once, while the next is built
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
@@ -79,7 +84,8 @@ pub(super) fn run(args: &MutantsArgs) -> anyhow::Result<u8> {
         (true, false) => Update::All,
     };
     let (scratch, save) = (tree.scratch().to_owned(), args.save.clone());
-    let hunt = Hunt { root, scratch, seeds: args.seeds, limit: args.limit, update, save };
+    let (seeds, explore, limit) = (args.seeds, !args.no_explore, args.limit);
+    let hunt = Hunt { root, scratch, seeds, explore, limit, update, save };
     let mut rows = hunt_all(args, &hunt, tree, mutants)?;
     rows.sort_by(|one, other| one.mutant.name.cmp(&other.mutant.name));
     let mut out = std::io::stdout().lock();

@@ -49,22 +49,25 @@ impl Row {
         }
     }
 
-    fn cells(&self) -> [String; 5] {
-        let [seeds, entries, lines] = match &self.outcome {
+    fn cells(&self) -> [String; 6] {
+        let [seeds, steps, entries, lines] = match &self.outcome {
             Outcome::Caught(catch) => {
                 let kept = if catch.found.kept { ", kept" } else { "" };
                 [
                     catch.seeds.to_string(),
+                    catch.way.as_ref().map_or_else(String::new, |way| way.to(self.expected())),
                     catch.found.entries.to_string(),
                     format!("{}{kept}", catch.found.trace.lines().count()),
                 ]
             }
-            Outcome::Survived(seeds) => [format!("none in {seeds}"), String::new(), String::new()],
+            Outcome::Survived(seeds) => {
+                [format!("none in {seeds}"), String::new(), String::new(), String::new()]
+            }
             Outcome::CaughtByOthers(_)
             | Outcome::Unfit(_)
             | Outcome::TooLong(_)
             | Outcome::Odd(_)
-            | Outcome::OffRecord(_) => [String::new(), String::new(), String::new()],
+            | Outcome::OffRecord(_) => [const { String::new() }; 4],
         };
         let by = match &self.outcome {
             Outcome::Caught(_) => self.expected().to_owned(),
@@ -74,15 +77,15 @@ impl Row {
             Outcome::Unfit(why) | Outcome::Odd(why) | Outcome::OffRecord(why) => why.clone(),
             Outcome::TooLong(what) => format!("{what} took too long"),
         };
-        [self.mutant.name.clone(), by, seeds, entries, lines]
+        [self.mutant.name.clone(), by, seeds, steps, entries, lines]
     }
 }
 
-const HEAD: [&str; 5] = ["mutant", "caught by", "seeds", "entries", "trace lines"];
+const HEAD: [&str; 6] = ["mutant", "caught by", "seeds", "explorer's steps", "entries", "trace lines"];
 
 /// The table in columns, and what it adds up to.
 pub(super) fn text(rows: &[Row]) -> String {
-    let cells: Vec<[String; 5]> = rows.iter().map(Row::cells).collect();
+    let cells: Vec<[String; 6]> = rows.iter().map(Row::cells).collect();
     let width = |column: usize| {
         let widths = cells.iter().map(|row| row[column].chars().count());
         widths.chain([HEAD[column].len()]).max().unwrap_or_default()
@@ -101,14 +104,14 @@ pub(super) fn text(rows: &[Row]) -> String {
 
 /// The table for a page, with what each mutant breaks and where that was seen.
 pub(super) fn markdown(rows: &[Row]) -> String {
-    let mut text = "| mutant | what it breaks | seen, or plausible because | caught by | seeds | entries | trace lines |\n\
-                    |---|---|---|---|---|---|---|\n"
+    let mut text = "| mutant | what it breaks | seen, or plausible because | caught by | seeds | explorer's steps | entries | trace lines |\n\
+                    |---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for row in rows {
-        let [name, by, seeds, entries, lines] = row.cells();
+        let [name, by, seeds, steps, entries, lines] = row.cells();
         let (Origin::Seen(origin) | Origin::Plausible(origin)) = &row.mutant.origin;
         let breaks = &row.mutant.breaks;
-        writeln!(text, "| `{name}` | {breaks} | {origin} | {by} | {seeds} | {entries} | {lines} |")
+        writeln!(text, "| `{name}` | {breaks} | {origin} | {by} | {seeds} | {steps} | {entries} | {lines} |")
             .expect("a string takes everything");
     }
     text + "\n" + &sum(rows)
@@ -143,6 +146,8 @@ struct Told<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     seeds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    explorer_steps: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     entries: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     scenario: Option<&'r str>,
@@ -175,6 +180,7 @@ pub(super) fn report(rows: &[Row]) -> Report<'_> {
             outcome,
             why,
             seeds: catch.map(|catch| catch.seeds),
+            explorer_steps: catch.and_then(|catch| catch.way.as_ref()).map(|way| way.depth),
             entries: catch.map(|catch| catch.found.entries),
             scenario: catch.map(|catch| catch.found.scenario.as_str()),
             trace: catch.map(|catch| catch.found.trace.as_str()),
