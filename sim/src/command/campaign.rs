@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use anyhow::bail;
+
 use super::Seeds;
 use super::keep::{Kept, keep};
 use super::progress::Progress;
@@ -22,6 +24,9 @@ use crate::run::Outcome;
 use crate::scenario::draw;
 use crate::trace::Detail;
 
+/// Seeds of a campaign that is told neither which nor for how long: some ten seconds.
+const USUAL_SEEDS: u64 = 10_000;
+
 /// Seeds that a worker takes at once.
 const BATCH: u64 = 32;
 
@@ -30,10 +35,10 @@ const TICK: Duration = Duration::from_millis(100);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct CampaignArgs {
-    /// The seeds, as in 0..10000
-    #[arg(long, value_name = "A..B", default_value = "0..10000")]
-    seeds: Seeds,
-    /// Go on with later seeds until this much time has passed, as in 10m
+    /// The seeds; 0..10000 if neither these nor a time are given
+    #[arg(long, value_name = "A..B")]
+    seeds: Option<Seeds>,
+    /// Stop after this much time, as in 10m; go on until then if no seeds are given
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     time: Option<Duration>,
     /// Run the k-th of n equal parts only, as in 1/4
@@ -75,6 +80,18 @@ impl FromStr for Shard {
             return Err(format!("\"{text}\" is no part: from 1 to as many as there are"));
         }
         Ok(shard)
+    }
+}
+
+impl Shard {
+    fn holds(self, seed: u64) -> bool {
+        seed % self.parts == self.part - 1
+    }
+
+    /// How many of those seeds are in it.
+    fn count(self, seeds: Seeds) -> u64 {
+        let below = |end: u64| end / self.parts + u64::from(end % self.parts >= self.part);
+        below(seeds.end) - below(seeds.first)
     }
 }
 
@@ -147,16 +164,18 @@ impl InOrder {
 }
 
 pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<u8> {
-    let end = if args.time.is_some() { u64::MAX } else { args.seeds.end };
-    let work = Work {
-        next: AtomicU64::new(args.seeds.first),
-        end,
-        shard: args.shard,
-        wanted: args.until_broken,
-        stop: AtomicBool::new(false),
-    };
+    let usual = Seeds { first: 0, end: if args.time.is_some() { u64::MAX } else { USUAL_SEEDS } };
+    let seeds = args.seeds.unwrap_or(usual);
+    let Seeds { first, end } = seeds;
+    let Shard { part, parts } = args.shard;
+    let runs = args.shard.count(seeds);
+    if runs == 0 {
+        bail!("part {part}/{parts} of the seeds {first}..{end} holds none of them");
+    }
+    let (shard, wanted) = (args.shard, args.until_broken);
+    let work = Work { next: AtomicU64::new(first), end, shard, wanted, stop: AtomicBool::new(false) };
     let threads = args.threads.map_or_else(cores, usize::from);
-    let runs = (args.time.is_none()).then(|| (end - args.seeds.first) / args.shard.parts);
+    let runs = (args.time.is_none() || args.seeds.is_some()).then_some(runs);
     let mut progress = Progress::start(runs, args.json);
     let tally = std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
@@ -165,7 +184,7 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<u8> {
             scope.spawn(move || worker(work, &sender));
         }
         drop(sender);
-        let (next, waiting, tally) = (args.seeds.first, BTreeMap::new(), Tally::default());
+        let (next, waiting, tally) = (first, BTreeMap::new(), Tally::default());
         let mut batches = InOrder { next, waiting, tally, found: false };
         loop {
             match receiver.recv_timeout(TICK) {
@@ -211,7 +230,7 @@ fn worker(work: &Work, sender: &Sender<Batch>) {
 fn run_batch(work: &Work, first: u64) -> Batch {
     let mut batch = Batch { first, tally: Tally::default(), found: false };
     for seed in first..first.saturating_add(BATCH).min(work.end) {
-        if seed % work.shard.parts == work.shard.part - 1 {
+        if work.shard.holds(seed) {
             let outcome = crate::run::run(&draw(seed), Detail::Hash);
             batch.tally.take(seed, &outcome);
             batch.found = work.wanted.is_some_and(|wanted| wanted.is_in(&outcome));
@@ -226,6 +245,19 @@ fn run_batch(work: &Work, first: u64) -> Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_seed_is_in_one_part() {
+        let seeds = Seeds { first: 5, end: 23 };
+        for parts in 1..30 {
+            let parts: Vec<Shard> = (1..=parts).map(|part| Shard { part, parts }).collect();
+            for shard in &parts {
+                let held = (seeds.first..seeds.end).filter(|seed| shard.holds(*seed)).count();
+                assert_eq!(shard.count(seeds), held as u64, "{shard:?}");
+            }
+            assert_eq!(parts.iter().map(|shard| shard.count(seeds)).sum::<u64>(), 18);
+        }
+    }
 
     #[test]
     fn a_part_is_one_of_as_many_as_there_are() {

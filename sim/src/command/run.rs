@@ -4,13 +4,13 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use reattach::session::Time;
 use serde::Serialize;
 
 use super::exit_code;
 use crate::run::Outcome;
-use crate::scenario::{Scenario, draw, parse, print};
+use crate::scenario::{Scenario, draw, load, print};
 use crate::trace::Detail;
 
 #[derive(Debug, clap::Args)]
@@ -69,8 +69,16 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
 
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<u8> {
     let name = args.file.display();
-    let text = std::fs::read_to_string(&args.file).with_context(|| format!("{name} cannot be read"))?;
-    let scenario = parse(&text).with_context(|| name.to_string())?;
+    if let (Some(from), Some(until)) = (args.from, args.until)
+        && from > until
+    {
+        bail!(
+            "--from {} is after --until {}: the trace between them is empty",
+            humantime::format_duration(from),
+            humantime::format_duration(until)
+        );
+    }
+    let (scenario, text) = load(&args.file)?;
     if args.brief {
         return show_briefly(&text, &scenario);
     }

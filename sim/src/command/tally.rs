@@ -175,3 +175,28 @@ struct Told<'t> {
     /// The file of its minimal scenario.
     minimal: Option<PathBuf>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(seed: u64, promise: Promise) -> Tally {
+        let violation = Violation { promise, at: Time(0), what: String::new() };
+        Tally { violated: 1, violations: vec![(seed, violation)], ..Tally::default() }
+    }
+
+    #[test]
+    fn harm_is_never_crowded_out_by_missing_progress() {
+        let mut sum = Tally::default();
+        for seed in 0..100 {
+            sum.add(tally(seed, Promise::SettledInTime));
+        }
+        sum.add(tally(100, Promise::NeverSpawn));
+        for seed in 101..200 {
+            sum.add(tally(seed, Promise::NothingLeft));
+        }
+        assert_eq!((sum.violated, sum.violations.len()), (200, VIOLATIONS_MAX));
+        assert_eq!(sum.violations[0].0, 100, "it comes first");
+        assert_eq!(sum.exit_code(), super::super::EXIT_SAFETY);
+    }
+}

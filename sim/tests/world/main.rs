@@ -8,7 +8,6 @@ mod determinism;
 mod explore;
 mod kits;
 mod mutants;
-mod mutants;
 mod picture;
 mod put_back;
 mod shrink;

@@ -20,7 +20,7 @@ use reattach::proto::limits::NOISE_BYTES_MAX;
 use reattach::proto::{GoneReason, ProgramExit};
 use reattach::session::First;
 use reattach::session::client::{Cause, Closed, Refused, Status};
-pub(super) use truth::{Paper, ServerTruth};
+pub(super) use truth::{Paper, ServerTruth, garbled};
 
 use super::{ClientId, ServerId, World};
 use crate::check::{Goal, Promise};

@@ -13,6 +13,14 @@ use crate::machine::{Kit, ServerMachine as _};
 /// Time between the word that a server is about to be replaced and the signal.
 const INTENT_GRACE: Duration = Duration::from_secs(5);
 
+/// A bit that no name of a server has.
+const GARBLED: u128 = 1 << 100;
+
+/// The name that a garbled file has for a server: nobody's.
+pub(in crate::world) fn garbled(instance: InstanceId) -> InstanceId {
+    InstanceId(instance.0 | GARBLED)
+}
+
 /// What has become of something that a server wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::world) enum Paper {
@@ -92,8 +100,9 @@ impl<K: Kit> World<'_, K> {
         }
     }
 
-    /// What is known of a server by its name.
+    /// What is known of the server that has, or had before it was garbled, this name.
     pub(in crate::world) fn truth_of(&mut self, instance: InstanceId) -> Option<&mut ServerTruth> {
+        let instance = InstanceId(instance.0 & !GARBLED);
         self.servers.iter_mut().find(|server| server.instance == instance).map(|server| &mut server.truth)
     }
 
@@ -116,7 +125,7 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn is_gone(&self, client: ClientId, reason: GoneReason) -> bool {
         let session = self.session_of(client);
         if let Some(server) = session.server {
-            return self.explains(server, reason);
+            return self.explains(server, reason, true);
         }
         // It never met one: none may live that took its Hello, and the reason is that of the server
         // that its proxy met, or else of the last that there was when it looked.
@@ -130,12 +139,13 @@ impl<K: Kit> World<'_, K> {
         let met = proxy.conn.and_then(|conn| self.conns[conn as usize].server).or(proxy.spawned);
         match (met, proxy.truth.last_recorded) {
             (None, None) => reason == GoneReason::Unknown,
-            (met, last) => met.into_iter().chain(last).any(|server| self.explains(server, reason)),
+            (met, last) => met.into_iter().chain(last).any(|server| self.explains(server, reason, false)),
         }
     }
 
-    /// Whether a server is gone, for that reason as far as its files can tell.
-    fn explains(&self, id: ServerId, reason: GoneReason) -> bool {
+    /// Whether a server is gone, for that reason as far as its files can tell to somebody who knows
+    /// its name, or has to learn it from them.
+    fn explains(&self, id: ServerId, reason: GoneReason, named: bool) -> bool {
         let server = &self.servers[id as usize];
         let truth = &server.truth;
         if server.alive || truth.lock_lost {
@@ -144,14 +154,14 @@ impl<K: Kit> World<'_, K> {
         }
         let newer = self.servers.iter().skip(id as usize + 1).any(|server| server.truth.recorded);
         // No word of it can be found.
-        let silent = truth.word != Paper::Whole || truth.record == Paper::Garbled;
+        let silent = truth.word != Paper::Whole || (truth.record == Paper::Garbled && !named);
         match reason {
             _ if truth.end == Some(reason) => true,
             GoneReason::Replaced => {
                 // It died by itself while somebody was about to replace it: either word is true.
                 let replaced = |intended: Time| truth.died_at <= intended + INTENT_GRACE;
                 // Who finds another's name on what it left cannot know better.
-                let misnamed = truth.record == Paper::Garbled
+                let misnamed = (truth.record == Paper::Garbled && silent)
                     || (truth.record == Paper::Lost && truth.word == Paper::Garbled);
                 // A starter that has cleaned up is about to put another in its place.
                 newer || misnamed || truth.cleaned || truth.intended_at.is_some_and(replaced)
