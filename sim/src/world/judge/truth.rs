@@ -39,7 +39,7 @@ pub(in crate::world) struct ServerTruth {
     /// A client was attached.
     pub(in crate::world) met: bool,
     /// Since when nobody is.
-    pub(in crate::world) detached_at: Time,
+    pub(in crate::world) detached_at: Option<Time>,
     /// What ended it.
     pub(in crate::world) end: Option<GoneReason>,
     /// It got as far as its record.
@@ -57,6 +57,8 @@ pub(in crate::world) struct ServerTruth {
     pub(in crate::world) terminated: bool,
     /// The host went down since it was started.
     pub(in crate::world) rebooted_since: bool,
+    /// The word of its program's end was sent.
+    pub(in crate::world) exit_sent: bool,
     /// Its lock is on a file that is no longer there: nobody can see that it lives.
     pub(in crate::world) lock_lost: bool,
     /// A byte was changed on its way to it.
@@ -169,7 +171,8 @@ impl<K: Kit> World<'_, K> {
                 truth.cleaned || (truth.record == Paper::Lost && truth.word == Paper::Lost)
             }
             GoneReason::Rebooted => truth.rebooted_since && silent,
-            GoneReason::Crashed => silent,
+            // The boot in the record tells a reboot from a crash.
+            GoneReason::Crashed => silent && !(truth.rebooted_since && truth.record == Paper::Whole),
             GoneReason::Stopped
             | GoneReason::Idle
             | GoneReason::Unmet
