@@ -10,6 +10,7 @@
 //! shrink        a scenario that breaks a promise, made as small as it gets
 //! keep          what a campaign keeps of its violations
 //! show          a run as a picture in a file
+//! mutants       known bugs, each caught by the promise that it names
 //! explore       everything that can happen in a small world
 //! source        where a scenario comes from: a seed, or a file
 //! ```
@@ -19,6 +20,7 @@ mod coverage;
 mod determinism;
 mod explore;
 mod keep;
+mod mutants;
 mod progress;
 mod run;
 mod show;
@@ -44,6 +46,8 @@ const EXIT_LIVENESS: u8 = 11;
 const EXIT_UNREACHED: u8 = 12;
 /// The same seed gave two runs.
 const EXIT_NONDETERMINISM: u8 = 13;
+/// A mutant was not caught as it must be, or cannot be tried any more.
+const EXIT_SURVIVOR: u8 = 14;
 /// There is nothing to shrink: every promise held.
 const EXIT_NOTHING: u8 = 15;
 /// The call makes no sense.
@@ -56,8 +60,9 @@ const EXIT_UNREAD: u8 = 128 + 13;
 /// The deterministic simulator of reattach.
 ///
 /// Exit codes: 0 every promise held, 10 harm was done, 11 no progress was made, 12 a goal was never
-/// reached, 13 a seed gave two different runs, 15 there is nothing to shrink, 64 the call makes no
-/// sense, 74 the standard output cannot be written.
+/// reached, 13 a seed gave two different runs, 14 a mutant was not caught by the promise that it
+/// names, or no longer applies or builds, 15 there is nothing to shrink, 64 the call makes no sense, 74
+/// the standard output cannot be written.
 #[derive(Debug, Parser)]
 #[command(name = "cargo sim", bin_name = "cargo sim", version)]
 struct Cli {
@@ -79,6 +84,8 @@ enum Command {
     Shrink(shrink::ShrinkArgs),
     /// Run every seed twice here and once in another process, and compare.
     CheckDeterminism(determinism::DeterminismArgs),
+    /// Put each known bug into a copy of the sources, and look whether the checkers notice.
+    Mutants(mutants::MutantsArgs),
     /// Draw a run: a page that can be walked through, or an SVG.
     Show(show::ShowArgs),
     /// Look at everything that can happen in a small world.
@@ -98,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Coverage(args) => coverage::run(&args),
         Command::Shrink(args) => shrink::run(&args),
         Command::CheckDeterminism(args) => determinism::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Explore(args) => explore::run(&args),
     };

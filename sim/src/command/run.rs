@@ -41,6 +41,9 @@ pub(super) struct ReplayArgs {
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
+    /// Print what snapshots keep: the scenario's sentence, the trace, the verdict
+    #[arg(long, conflicts_with_all = ["from", "until", "json"])]
+    brief: bool,
 }
 
 #[derive(Serialize)]
@@ -75,11 +78,22 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<u8> {
             humantime::format_duration(until)
         );
     }
-    let scenario = load(&args.file)?.0;
+    let (scenario, text) = load(&args.file)?;
+    if args.brief {
+        return show_briefly(&text, &scenario);
+    }
     if let Some(picture) = &args.picture {
         super::show::beside(&args.file, picture, args.from, args.until)?;
     }
     show(&scenario, args.json, args.from, args.until, &format!("cargo sim replay {name}"))
+}
+
+fn show_briefly(text: &str, scenario: &Scenario) -> anyhow::Result<u8> {
+    let outcome = crate::run::run(scenario, Detail::Lines);
+    let told = text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or_default();
+    let mut out = std::io::stdout().lock();
+    write!(out, "{told}\n\n{}\n{}\n", outcome.trace.text(), outcome.verdict())?;
+    Ok(exit_code(outcome.checks.violation()))
 }
 
 fn show(

@@ -9,6 +9,9 @@ use reattach_sim::trace::Detail;
 /// Lines that somebody can still read.
 const LINES_MAX: usize = 40;
 
+/// Lines of a mutant's trace, its sentence and its verdict counted.
+const MUTANT_LINES_MAX: usize = 25;
+
 fn files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(folder);
     let mut files: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -52,6 +55,21 @@ fn what_campaigns_found_stays_fixed() {
     assert!(!files.is_empty());
     for file in files {
         replay(&file);
+    }
+}
+
+#[test]
+fn what_shows_a_mutant_breaks_nothing_without_it() {
+    let files = files("mutants");
+    assert!(files.len() >= 10, "only {} mutants have a scenario", files.len());
+    for file in files {
+        replay(&file);
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        assert!(root.join(format!("fixtures/mutants/{name}.patch")).exists(), "{name} is no mutant");
+        let trace = root.join(format!("snapshots/mutants/{name}.snap"));
+        let lines = std::fs::read_to_string(trace).unwrap().lines().count();
+        assert!(lines <= MUTANT_LINES_MAX, "the trace of {name} has {lines} lines");
     }
 }
 

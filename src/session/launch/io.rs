@@ -73,12 +73,11 @@ impl View {
     #[must_use]
     pub fn of_instance(self, instance: InstanceId) -> Self {
         let last_word = self.evidence.tombstone.map(|mark| mark.instance);
-        let is_anothers = match self.evidence.record.map(|record| record.instance) {
-            Some(other) => other != instance,
-            None => self.starter_busy,
+        let is_replaced = match self.evidence.record.map(|record| record.instance) {
+            // A successor's starter removes the last word: beside that, the record is somebody's error.
+            Some(other) => other != instance && last_word != Some(instance),
+            None => self.starter_busy && last_word != Some(instance),
         };
-        // A starter removes it before its server leaves word of itself.
-        let is_replaced = is_anothers && last_word != Some(instance);
         if !is_replaced {
             return self;
         }
@@ -172,13 +171,17 @@ mod tests {
     }
 
     #[test]
+    fn the_last_word_of_ours_counts_beside_a_record_that_names_another() {
+        let mut seen = view(Some(2), false);
+        seen.evidence.tombstone = Some(Mark { instance: InstanceId(1), reason: GoneReason::Stopped });
+        assert_eq!(seen.of_instance(InstanceId(1)), seen);
+    }
+
+    #[test]
     fn the_last_word_of_ours_counts_while_the_rest_is_cleaned() {
         let mut seen = view(None, true);
         seen.lock = Lock::Free;
         seen.evidence.tombstone = Some(Mark { instance: InstanceId(1), reason: GoneReason::Stopped });
-        assert_eq!(seen.of_instance(InstanceId(1)), seen);
-        // A record that names another beside it is garbled.
-        seen.evidence.record = Some(Record { instance: InstanceId(2), boot: Boot(1) });
         assert_eq!(seen.of_instance(InstanceId(1)), seen);
     }
 }

@@ -39,7 +39,7 @@ pub(in crate::world) struct ServerTruth {
     /// A client was attached.
     pub(in crate::world) met: bool,
     /// Since when nobody is.
-    pub(in crate::world) detached_at: Time,
+    pub(in crate::world) detached_at: Option<Time>,
     /// What ended it.
     pub(in crate::world) end: Option<GoneReason>,
     /// It got as far as its record.
@@ -50,13 +50,15 @@ pub(in crate::world) struct ServerTruth {
     pub(in crate::world) word: Paper,
     /// A starter has removed its files since.
     pub(in crate::world) cleaned: bool,
-    /// When a starter left word that it is about to replace it.
+    /// When a starter left word, or gave the first signal, to replace it.
     pub(in crate::world) intended_at: Option<Time>,
     pub(in crate::world) died_at: Time,
     /// SIGTERM was sent to it.
     pub(in crate::world) terminated: bool,
     /// The host went down since it was started.
     pub(in crate::world) rebooted_since: bool,
+    /// The word of its program's end was sent.
+    pub(in crate::world) exit_sent: bool,
     /// Its lock is on a file that is no longer there: nobody can see that it lives.
     pub(in crate::world) lock_lost: bool,
     /// A byte was changed on its way to it.
@@ -147,8 +149,8 @@ impl<K: Kit> World<'_, K> {
         let server = &self.servers[id as usize];
         let truth = &server.truth;
         if server.alive || truth.lock_lost {
-            // Nobody can see that it lives, or lived when it was looked for.
-            return truth.lock_lost;
+            // Nobody could see that it lived when it was looked for, or another's name stood in its place.
+            return truth.lock_lost || (truth.record == Paper::Garbled && reason == GoneReason::Replaced);
         }
         let newer = self.servers.iter().skip(id as usize + 1).any(|server| server.truth.recorded);
         // No word of it can be found.
@@ -159,7 +161,7 @@ impl<K: Kit> World<'_, K> {
                 // It died by itself while somebody was about to replace it: either word is true.
                 let replaced = |intended: Time| truth.died_at <= intended + INTENT_GRACE;
                 // Who finds another's name on what it left cannot know better.
-                let misnamed = (truth.record == Paper::Garbled && silent)
+                let misnamed = truth.record == Paper::Garbled
                     || (truth.record == Paper::Lost && truth.word == Paper::Garbled);
                 newer || misnamed || truth.intended_at.is_some_and(replaced)
             }
@@ -168,7 +170,8 @@ impl<K: Kit> World<'_, K> {
                 truth.cleaned || (truth.record == Paper::Lost && truth.word == Paper::Lost)
             }
             GoneReason::Rebooted => truth.rebooted_since && silent,
-            GoneReason::Crashed => silent,
+            // The boot in the record tells a reboot from a crash.
+            GoneReason::Crashed => silent && !(truth.rebooted_since && truth.record == Paper::Whole),
             GoneReason::Stopped
             | GoneReason::Idle
             | GoneReason::Unmet
