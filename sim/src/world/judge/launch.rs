@@ -105,6 +105,10 @@ impl<K: Kit> World<'_, K> {
             }),
         };
         let truth = truth.clone();
+        // Who could leave no word of it is about to replace that server all the same.
+        if let Some(server) = server {
+            self.servers[server as usize].truth.intended_at.get_or_insert(self.now);
+        }
         self.judge(Promise::ProvenSignal, seen && proper, || {
             format!("proxy {id} asks for {signal:?} to {holder:?}; {truth:?}")
         });

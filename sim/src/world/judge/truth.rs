@@ -50,7 +50,7 @@ pub(in crate::world) struct ServerTruth {
     pub(in crate::world) word: Paper,
     /// A starter has removed its files since.
     pub(in crate::world) cleaned: bool,
-    /// When a starter left word that it is about to replace it.
+    /// When a starter left word, or gave the first signal, to replace it.
     pub(in crate::world) intended_at: Option<Time>,
     pub(in crate::world) died_at: Time,
     /// SIGTERM was sent to it.
@@ -149,8 +149,8 @@ impl<K: Kit> World<'_, K> {
         let server = &self.servers[id as usize];
         let truth = &server.truth;
         if server.alive || truth.lock_lost {
-            // Nobody can see that it lives, or lived when it was looked for.
-            return truth.lock_lost;
+            // Nobody could see that it lived when it was looked for, or another's name stood in its place.
+            return truth.lock_lost || (truth.record == Paper::Garbled && reason == GoneReason::Replaced);
         }
         let newer = self.servers.iter().skip(id as usize + 1).any(|server| server.truth.recorded);
         // No word of it can be found.
@@ -161,7 +161,7 @@ impl<K: Kit> World<'_, K> {
                 // It died by itself while somebody was about to replace it: either word is true.
                 let replaced = |intended: Time| truth.died_at <= intended + INTENT_GRACE;
                 // Who finds another's name on what it left cannot know better.
-                let misnamed = (truth.record == Paper::Garbled && silent)
+                let misnamed = truth.record == Paper::Garbled
                     || (truth.record == Paper::Lost && truth.word == Paper::Garbled);
                 // A starter that has cleaned up is about to put another in its place.
                 newer || misnamed || truth.cleaned || truth.intended_at.is_some_and(replaced)
