@@ -37,7 +37,7 @@ pub(super) struct Proxy<L> {
     pub(super) relaying: bool,
     pub(super) spawned: Option<ServerId>,
     /// The server that it started or is attached to, as that said itself; no other is asked about.
-    meant: Option<InstanceId>,
+    pub(super) meant: Option<InstanceId>,
     alarm: Alarm,
     pub(super) truth: LaunchTruth,
 }
