@@ -79,11 +79,11 @@ impl<K: Kit> World<'_, K> {
         }
     }
 
-    /// A proxy says that no server runs: it has seen that nobody holds the lock, and that nobody is
-    /// about to. One that had its server before asks for that only.
+    /// A proxy says that no server runs: it has seen that nobody holds the lock, and, unless it was
+    /// connected before, that nobody is about to. One that knows its server asks for that only.
     fn judge_verdict(&mut self, id: ProxyId) {
-        let Proxy { truth, meant, .. } = &self.proxies[id as usize];
-        let free = truth.lock == Some(Lock::Free) && !truth.starter_busy;
+        let Proxy { truth, meant, relaying, .. } = &self.proxies[id as usize];
+        let free = truth.lock == Some(Lock::Free) && (*relaying || !truth.starter_busy);
         let (holds, truth) = (free || meant.is_some(), truth.clone());
         self.judge(Promise::NotRunningTrue, holds, || {
             format!("proxy {id} says that no server runs, or is being started; {truth:?}")
