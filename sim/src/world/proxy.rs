@@ -36,8 +36,8 @@ pub(super) struct Proxy<L> {
     pub(super) conn: Option<ConnId>,
     pub(super) relaying: bool,
     pub(super) spawned: Option<ServerId>,
-    /// The server that it started or is attached to, as that said itself.
-    meant: Option<InstanceId>,
+    /// The server that it started or is attached to, as that said itself; no other is asked about.
+    pub(super) meant: Option<InstanceId>,
     alarm: Alarm,
     pub(super) truth: LaunchTruth,
 }

@@ -79,13 +79,13 @@ impl<K: Kit> World<'_, K> {
         }
     }
 
-    /// A proxy says that no server runs: it has seen that nobody holds the lock, and, unless it had
-    /// found its server before, that nobody is about to.
+    /// A proxy says that no server runs: it has seen that nobody holds the lock, and, unless it was
+    /// connected before, that nobody is about to. One that knows its server asks for that only.
     fn judge_verdict(&mut self, id: ProxyId) {
-        let Proxy { truth, relaying, .. } = &self.proxies[id as usize];
+        let Proxy { truth, meant, relaying, .. } = &self.proxies[id as usize];
         let free = truth.lock == Some(Lock::Free) && (*relaying || !truth.starter_busy);
-        let truth = truth.clone();
-        self.judge(Promise::NotRunningTrue, free, || {
+        let (holds, truth) = (free || meant.is_some(), truth.clone());
+        self.judge(Promise::NotRunningTrue, holds, || {
             format!("proxy {id} says that no server runs, or is being started; {truth:?}")
         });
     }

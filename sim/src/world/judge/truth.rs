@@ -170,8 +170,11 @@ impl<K: Kit> World<'_, K> {
                 truth.cleaned || (truth.record == Paper::Lost && truth.word == Paper::Lost)
             }
             GoneReason::Rebooted => truth.rebooted_since && silent,
-            // The boot in the record tells a reboot from a crash.
-            GoneReason::Crashed => silent && !(truth.rebooted_since && truth.record == Paper::Whole),
+            // The boot in the record of one that went down with its host tells that from a crash.
+            GoneReason::Crashed => {
+                let went_down = truth.end == Some(GoneReason::Rebooted);
+                silent && !(went_down && truth.record == Paper::Whole)
+            }
             GoneReason::Stopped
             | GoneReason::Idle
             | GoneReason::Unmet
