@@ -262,6 +262,10 @@ pub const LEFTOVERS_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub const SWEPT_DIRECTORIES_MAX: usize = 256;
 
 #[cfg(test)]
+#[allow(
+    clippy::assertions_on_constants,
+    reason = "a bound without its why is a failed test, not a failed build"
+)]
 mod tests {
     use super::*;
 

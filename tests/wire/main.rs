@@ -4,6 +4,8 @@
 //! What a right frame looks like is left to the codec's own tests, what machines do with right frames
 //! to theirs.
 
+#![allow(clippy::unwrap_used, reason = "what tests share is tests, too")]
+
 mod corpus;
 mod cuts;
 mod handshakes;
