@@ -7,6 +7,8 @@
 //! fd          bytes in and out of descriptors, in bulk
 //! framed      one transport's bytes as frames
 //! link        both directions of one transport
+//! mode        whether a pipe blocks, and how it is given back
+//! passing     a descriptor that travels over a socket
 //! peer        who is at the other end of a socket
 //! polled      a descriptor that a task can wait for
 //! port        where an application and a driver meet
@@ -24,6 +26,8 @@ pub mod clock;
 pub mod fd;
 pub mod framed;
 pub mod link;
+pub mod mode;
+pub mod passing;
 pub mod peer;
 pub mod polled;
 pub mod port;
