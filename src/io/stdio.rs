@@ -13,7 +13,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use rustix::io::Errno;
 
-use super::fd::{WriteQueue, poll_read, read_now};
+use super::fd::{WriteQueue, read_now};
+use super::intake::Intake;
 use super::mode::is_pipe;
 use super::polled::Polled;
 use crate::proto::limits::{PIPE_BYTES, TERMINAL_BYTES};
@@ -59,7 +60,7 @@ pub fn widen(fd: impl AsFd) {
 pub struct Source {
     stream: Stream,
     buffer: BytesMut,
-    drained: bool,
+    intake: Intake,
 }
 
 impl Source {
@@ -69,7 +70,7 @@ impl Source {
     ///
     /// If the descriptor is closed, or the system refuses to poll it.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Source { stream: Stream::new(fd)?, buffer: BytesMut::new(), drained: false })
+        Ok(Source { stream: Stream::new(fd)?, buffer: BytesMut::new(), intake: Intake::default() })
     }
 
     /// Reads what is there, waiting for something; empty at the end.
@@ -80,7 +81,7 @@ impl Source {
     pub async fn read(&mut self) -> io::Result<Bytes> {
         match &self.stream {
             Stream::Polled(fd) => {
-                poll_fn(|cx| poll_read(fd, &mut self.buffer, &mut self.drained, cx)).await?;
+                poll_fn(|cx| self.intake.poll_read(fd, &mut self.buffer, cx)).await?;
             }
             Stream::Asked(fd) => {
                 fd.readable().await?;
@@ -103,7 +104,7 @@ impl Source {
     /// Reads what is there, without waiting; `None` if nothing is.
     pub async fn read_now(&mut self) -> Option<io::Result<Bytes>> {
         // Asked itself: news of the descriptor may be on its way still.
-        self.drained = false;
+        self.intake.ask_again();
         smol::future::poll_once(self.read()).await
     }
 }
