@@ -8,6 +8,9 @@
 //! check     promises and goals
 //! trace     what a run leaves behind
 //! run       scenario to verdict
+//! shrink    a scenario that breaks a promise, made as small as it gets
+//! show      a run as a picture
+//! coverage  what many runs have reached, and what they never did
 //! command   the command line
 //! ```
 //!
@@ -16,9 +19,13 @@
 
 pub mod check;
 pub mod command;
+pub mod coverage;
 pub mod dice;
+pub mod explore;
 pub mod machine;
 pub mod run;
 pub mod scenario;
+pub mod show;
+pub mod shrink;
 pub mod trace;
 mod world;

@@ -3,6 +3,7 @@
 //! A wrapper shows its real machine, so that the world can ask what it cannot change.
 
 use std::fmt;
+use std::hash::Hash;
 
 use reattach::proto::{Frame, InstanceId, SessionId};
 use reattach::session::client::{self, Attempt, Client};
@@ -10,14 +11,32 @@ use reattach::session::launch::{self, Launch};
 use reattach::session::server::{self, Server, TransportId};
 use reattach::session::{ClientConfig, LaunchConfig, ServerConfig, Time};
 
+use crate::scenario::Fault;
+
 /// A set of machines.
-pub trait Kit {
+pub trait Kit: Sized {
     /// The client's.
     type Client: ClientMachine;
     /// The proxy's.
     type Launch: LaunchMachine;
     /// The server's.
     type Server: ServerMachine;
+
+    /// Whether [`Kit::on_fault`] is to be called.
+    const WATCHES: bool = false;
+
+    /// A fault is about to begin.
+    fn on_fault(_: &Fault, _: Scene<'_, Self>) {}
+}
+
+/// Who is there when a fault begins.
+pub struct Scene<'w, K: Kit> {
+    /// The client that it happens to; all of them, if it happens to none.
+    pub clients: Vec<&'w K::Client>,
+    /// Their proxies, as far as they have any.
+    pub proxies: Vec<&'w K::Launch>,
+    /// The newest server that lives, and its machine once it listens.
+    pub server: Option<Option<&'w K::Server>>,
 }
 
 /// The machines that the binaries run.
@@ -31,7 +50,7 @@ impl Kit for Real {
 }
 
 /// A client machine; see [`Client`].
-pub trait ClientMachine: Clone + PartialEq + fmt::Debug {
+pub trait ClientMachine: Clone + PartialEq + Hash + fmt::Debug {
     /// See [`Client::new`].
     fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self;
     /// See [`Client::handle_input`].
@@ -47,7 +66,7 @@ pub trait ClientMachine: Clone + PartialEq + fmt::Debug {
 }
 
 /// A launch machine; see [`Launch`].
-pub trait LaunchMachine {
+pub trait LaunchMachine: Clone + Hash {
     /// See [`Launch::new`].
     fn new(config: LaunchConfig, mode: launch::Mode, now: Time) -> Self;
     /// See [`Launch::handle_input`].
@@ -61,7 +80,7 @@ pub trait LaunchMachine {
 }
 
 /// A server machine; see [`Server`].
-pub trait ServerMachine: Clone + PartialEq + fmt::Debug {
+pub trait ServerMachine: Clone + PartialEq + Hash + fmt::Debug {
     /// See [`Server::new`].
     fn new(config: ServerConfig, instance: InstanceId, now: Time) -> Self;
     /// See [`Server::handle_input`].

@@ -20,7 +20,7 @@ use super::attach::{Attached, Loan};
 use crate::io::clock::Clock;
 use crate::io::mode::Kept;
 use crate::proto::PREAMBLE;
-use crate::proto::limits::RELAY_GRACE;
+use crate::proto::limits::{FAREWELL_TIMEOUT, RELAY_GRACE};
 use crate::session::Time;
 use crate::session::launch::Side;
 
@@ -75,8 +75,11 @@ fn wait(loan: Loan<'_>, server: &UnixStream) -> io::Result<Outcome> {
             Err(Errno::INTR) => continue,
             Err(errno) => return Err(errno.into()),
         }
-        if fds[1..].iter().any(|fd| !fd.revents().is_empty()) {
-            until = Some(clock.now() + RELAY_GRACE);
+        match fds[1..].iter().map(|fd| !fd.revents().is_empty()).collect::<Vec<_>>()[..] {
+            // Nobody reads, which the server need not find out; but there may have been a goodbye.
+            [_, true] => until = Some(clock.now() + FAREWELL_TIMEOUT),
+            [true, _] => until = Some(clock.now() + RELAY_GRACE),
+            _ => {}
         }
         if fds[0].revents().is_empty() {
             continue;
@@ -184,6 +187,16 @@ mod tests {
                 assert_eq!(proxy.join().unwrap(), Outcome::Ended(side), "{ends_input} {ends_output}");
             }
         }
+    }
+
+    #[test]
+    fn a_client_that_no_longer_reads_is_not_waited_for() {
+        let Rig { input, output, server, proxy } = rig();
+        let clock = Clock::new();
+        drop(output);
+        assert_eq!(proxy.join().unwrap(), Outcome::Ended(Side::Client));
+        assert!(clock.now() < Time(0) + RELAY_GRACE, "as long as for one that has said all");
+        drop((input, server));
     }
 
     #[test]

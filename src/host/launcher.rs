@@ -183,7 +183,7 @@ impl Driver {
             Done::Attached(Ok(attached)) => {
                 self.served_by = attached.instance;
                 self.attached = Some(attached);
-                Input::Attached
+                Input::Attached(self.served_by)
             }
             Done::Attached(Err(why)) => Input::NotAttached(why),
         }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::frame::{Channel, Frame};
-use super::handshake::{Bye, Refusal};
+use super::handshake::{Bye, Refusal, one_line};
 use super::limits::{
     FRAME_BYTES_MAX, FRAME_HEADER_BYTES, HANDSHAKE_BYTES_MAX, PAYLOAD_BYTES_MAX, SENTENCE_BYTES_MAX,
 };
@@ -141,7 +141,8 @@ fn encode_number(kind: u8, number: u64, out: &mut BytesMut) {
 /// Turns the bytes of one transport into frames.
 ///
 /// Payloads are slices of what was read: nothing is copied, and nothing is allocated for a frame
-/// whose length is out of bounds.
+/// whose length is out of bounds. Whatever comes, at most three times [`FRAME_BYTES_MAX`], and
+/// twice what was pushed at once, is held.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Decoder {
     buffer: BytesMut,
@@ -263,7 +264,10 @@ fn decode_body(kind: u8, mut body: Bytes) -> Result<Frame, DecodeError> {
 }
 
 fn decode_json<T: DeserializeOwned>(name: &'static str, body: &[u8]) -> Result<T, DecodeError> {
-    serde_json::from_slice(body).map_err(|error| DecodeError::Body { name, why: error.to_string() })
+    serde_json::from_slice(body).map_err(|error| {
+        // It may quote what came.
+        DecodeError::Body { name, why: cut_sentence(&one_line(&error.to_string())) }
+    })
 }
 
 fn expect_end(name: &'static str, rest: &Bytes) -> Result<(), DecodeError> {
@@ -306,7 +310,7 @@ mod tests {
                     window: 5,
                 })
             }),
-            ".{0,40}".prop_map(|message| Frame::Refused(Refusal { reason: RefusalReason::Busy, message })),
+            "\\PC{0,40}".prop_map(|message| Frame::Refused(Refusal { reason: RefusalReason::Busy, message })),
             (channel, any::<u64>(), prop::collection::vec(any::<u8>(), 0..300))
                 .prop_map(|(channel, seq, payload)| Frame::Data { channel, seq, payload: payload.into() }),
             any::<u64>().prop_map(|seq| Frame::Fin { channel: Channel::Input, seq }),
@@ -381,6 +385,28 @@ mod tests {
     }
 
     #[test]
+    fn a_large_frame_is_not_moved_while_it_grows() {
+        let payload = vec![7; 300_000];
+        let mut bytes = BytesMut::new();
+        encode(&Frame::Data { channel: Channel::Input, seq: 1, payload: payload.into() }, &mut bytes);
+        let (start, rest) = bytes.split_at(FRAME_HEADER_BYTES);
+        let mut decoder = Decoder::new();
+        // As a driver reads.
+        decoder.buffer_mut().extend_from_slice(start);
+        assert_eq!(decoder.next_frame(), Ok(None));
+        let place = (decoder.buffer.as_ptr(), decoder.buffer.capacity());
+        assert!((bytes.len()..bytes.len() + 100).contains(&place.1), "room for the rest at once: {place:?}");
+        let (last, chunks) = rest.split_last().unwrap();
+        for chunk in chunks.chunks(10_000) {
+            decoder.buffer_mut().extend_from_slice(chunk);
+            assert_eq!(decoder.next_frame(), Ok(None));
+            assert_eq!((decoder.buffer.as_ptr(), decoder.buffer.capacity()), place);
+        }
+        decoder.push(&[*last]);
+        assert!(decoder.next_frame().unwrap().is_some());
+    }
+
+    #[test]
     fn refuses_a_length_over_the_bound_from_four_bytes_without_allocating() {
         let mut decoder = Decoder::new();
         decoder.push(&(FRAME_BYTES_MAX as u32 + 1).to_le_bytes());
@@ -402,8 +428,19 @@ mod tests {
             let mut bytes = BytesMut::new();
             let reason = ByeReason::ProtocolError;
             encode(&Frame::Bye(Bye { reason, message: message.clone(), received: 0 }), &mut bytes);
-            encode(&Frame::Refused(Refusal { reason: RefusalReason::Gap, message }), &mut bytes);
-            assert_eq!(decode_in_cuts(&bytes, &[]).unwrap().len(), 2);
+            encode(
+                &Frame::Refused(Refusal { reason: RefusalReason::Gap, message: message.clone() }),
+                &mut bytes,
+            );
+            let frames = decode_in_cuts(&bytes, &[]).unwrap();
+            let [Frame::Bye(Bye { message: bye, .. }), Frame::Refused(Refusal { message: refusal, .. })] =
+                &frames[..]
+            else {
+                panic!("{frames:?}")
+            };
+            assert_eq!(bye, refusal);
+            assert!(message.starts_with(bye) && bye.len() <= SENTENCE_BYTES_MAX, "{} bytes", bye.len());
+            assert!(bye.len() > SENTENCE_BYTES_MAX - 4, "and not more than a letter is lost for it");
         }
     }
 

@@ -3,7 +3,7 @@
 //! Unknown fields are ignored and absent optional ones have defaults, so either side may be newer.
 //! What the fields mean for a session is left to the machines.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::{InstanceId, Seq, SessionId};
 
@@ -53,6 +53,7 @@ pub struct Refusal {
     /// Why, for the client.
     pub reason: RefusalReason,
     /// Why, for people: one sentence.
+    #[serde(deserialize_with = "sentence")]
     pub message: String,
 }
 
@@ -77,27 +78,13 @@ pub enum RefusalReason {
     Unknown,
 }
 
-impl RefusalReason {
-    /// Whether asking again can help: such a refusal counts as one failed attempt.
-    pub fn is_transient(self) -> bool {
-        match self {
-            RefusalReason::StaleAttempt | RefusalReason::Ending => true,
-            RefusalReason::OtherInstance
-            | RefusalReason::Busy
-            | RefusalReason::Protocol
-            | RefusalReason::Gap
-            | RefusalReason::Unknown => false,
-        }
-    }
-}
-
 /// The last frame on a transport that is ended on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Bye {
     /// Why, for the other side.
     pub reason: ByeReason,
     /// Why, for people; may be empty.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "sentence")]
     pub message: String,
     /// Highest number that the sender has consumed: a last acknowledgement.
     #[serde(default)]
@@ -129,16 +116,35 @@ pub enum ProgramExit {
     Signal(i32),
 }
 
+/// A sentence of the other side, as [`one_line`].
+pub(super) fn sentence<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
+    String::deserialize(source).map(|text| one_line(&text))
+}
+
+/// Words that may quote anybody, for a log or a terminal: with a space for whatever would do
+/// something there.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_is_one_line_whatever_was_sent() {
+        let text = r#"{"reason":"busy","message":"one\ntwo\u001b[2J"}"#;
+        let refusal: Refusal = serde_json::from_str(text).unwrap();
+        assert_eq!(refusal.message, "one two [2J");
+        let bye: Bye = serde_json::from_str(&text.replace("busy", "closed")).unwrap();
+        assert_eq!(bye.message, "one two [2J");
+    }
 
     #[test]
     fn later_versions_are_readable() {
         let text = r#"{"reason":"moon-phase","message":"wait","since":5}"#;
         let refusal: Refusal = serde_json::from_str(text).unwrap();
         assert_eq!(refusal.reason, RefusalReason::Unknown);
-        assert!(!refusal.reason.is_transient());
     }
 
     #[test]

@@ -101,6 +101,7 @@ mod tests {
     #[test]
     fn debug_does_not_give_the_credential_away() {
         let id = SessionId(0xdead_beef_0123_4567_89ab_cdef_0000_0001);
-        assert!(!format!("{id:?}").contains("01234567"));
+        assert_eq!(format!("{id:?}"), "sdeadbeee", "too little to resume with, and two differ");
+        assert_eq!(format!("{:?} {:?}", SessionId(1), InstanceId(0x2a)), "s00000001 i2a");
     }
 }

@@ -124,6 +124,21 @@ mod tests {
     }
 
     #[test]
+    fn shows_the_first_of_the_noise_and_keeps_no_more() {
+        for cut in [1, 7, 150, 1000] {
+            let mut scanner = PreambleScanner::new();
+            let mut buffer = BytesMut::new();
+            for chunk in format!("  devbox: no such host\r\n{}", "x".repeat(900)).as_bytes().chunks(cut) {
+                buffer.extend_from_slice(chunk);
+                assert_eq!(scanner.scan(&mut buffer), Ok(false));
+            }
+            let shown = format!("devbox: no such host\r\n{}", "x".repeat(PreambleScanner::SHOWN_BYTES - 24));
+            assert_eq!(scanner.noise(), shown, "cut {cut}");
+        }
+        assert_eq!(PreambleScanner::new().noise(), "");
+    }
+
+    #[test]
     fn names_another_generation() {
         assert_eq!(scan_in_cuts(b"hi\0reattach\0\x02", 3).unwrap_err(), PreambleError::Major(2));
     }

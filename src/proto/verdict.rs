@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::handshake::ProgramExit;
+use super::handshake::{ProgramExit, sentence};
 
 /// The client closed the session.
 pub const EXIT_CLOSED: i32 = 0;
@@ -84,6 +84,7 @@ pub struct Verdict {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<GoneReason>,
     /// One sentence for people.
+    #[serde(deserialize_with = "sentence")]
     pub message: String,
 }
 

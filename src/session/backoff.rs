@@ -68,13 +68,25 @@ mod tests {
     }
 
     #[test]
-    fn jitter_stays_within_a_quarter_and_differs() {
+    fn jitter_fills_a_quarter_each_way_and_no_more() {
         let config = BackoffConfig { min: Duration::from_secs(4), max: Duration::from_secs(4), jitter: true };
         let mut backoff = Backoff::new(7);
         backoff.next_delay(&config);
         let delays: Vec<_> = (0..100).map(|_| backoff.next_delay(&config)).collect();
         assert!(delays.iter().all(|d| (3000..=5000).contains(&d.as_millis())));
-        assert!(delays.windows(2).any(|pair| pair[0] != pair[1]));
+        // They fill it: many clients are spread over all of the two seconds.
+        for quarter in [3000..3500, 3500..4000, 4000..4500, 4500..5001] {
+            let within = delays.iter().filter(|delay| quarter.contains(&delay.as_millis())).count();
+            assert!(within > 10, "{within} of 100 delays within {quarter:?} ms");
+        }
+    }
+
+    #[test]
+    fn draws_the_numbers_of_splitmix64() {
+        // The reference's own first numbers for this seed.
+        let mut backoff = Backoff::new(1_234_567);
+        let numbers = [6457827717110365317, 3203168211198807973, 9817491932198370423];
+        assert_eq!([(); 3].map(|()| backoff.next_random()), numbers);
     }
 
     #[test]

@@ -161,6 +161,8 @@ pub struct LaunchConfig {
     pub release_wait: Duration,
     /// Time between two looks at a lock that is waited for.
     pub look_interval: Duration,
+    /// Lateness of a timeout that means that the host was suspended.
+    pub suspension_min: Duration,
 }
 
 impl Default for LaunchConfig {
@@ -173,6 +175,7 @@ impl Default for LaunchConfig {
             attach_timeout: limits::ATTACH_TIMEOUT,
             release_wait: limits::RELEASE_WAIT,
             look_interval: limits::LOOK_INTERVAL,
+            suspension_min: limits::SUSPENSION_MIN,
         }
     }
 }

@@ -99,7 +99,8 @@ impl Inbox {
             return Err(InboxError::Gap { expected: self.received + 1, got: seq });
         }
         // The sender stops at the window, one payload late at most.
-        if bytes > 0 && self.unconsumed_bytes >= self.unconsumed_bytes_max + self.inherited_bytes {
+        let own_bytes = self.unconsumed_bytes - self.inherited_bytes;
+        if bytes > 0 && own_bytes as u64 >= self.window() {
             return Err(InboxError::Overrun { max: self.unconsumed_bytes_max });
         }
         if self.unconsumed.len() >= UNCONSUMED_FRAMES_MAX {
@@ -118,9 +119,9 @@ impl Inbox {
             let bytes =
                 self.unconsumed.pop_front().expect("only what was delivered can be consumed") as usize;
             self.unconsumed_bytes -= bytes;
+            self.inherited_bytes = self.inherited_bytes.saturating_sub(bytes);
             self.owed_bytes += bytes;
         }
-        self.inherited_bytes = self.inherited_bytes.min(self.unconsumed_bytes);
         let owed_frames = self.consumed() - self.acked;
         if self.owed_bytes >= self.ack_bytes || owed_frames >= self.ack_frames {
             self.ack_at = None;
@@ -170,12 +171,9 @@ impl Inbox {
         self.acked = received;
     }
 
-    /// Lets another sender go on in this stream, and says what it may send: one full window while
-    /// the last sender's is not consumed; less, so that memory stays bounded, if it is one of many.
-    pub fn hand_over(&mut self) -> u64 {
+    /// Lets another sender go on in this stream, behind what the last one left.
+    pub fn hand_over(&mut self) {
         self.inherited_bytes = self.unconsumed_bytes;
-        let left = (2 * self.unconsumed_bytes_max).saturating_sub(self.unconsumed_bytes);
-        left.clamp(1, self.unconsumed_bytes_max.max(1)) as u64
     }
 
     /// The highest number received in order.
@@ -198,9 +196,11 @@ impl Inbox {
         self.unconsumed_bytes
     }
 
-    /// What this side is prepared to hold, in payload bytes.
+    /// What this side is prepared to hold of its sender, in payload bytes: one full window, and less,
+    /// so that memory stays bounded, where those that it took over from have left more than one.
     pub fn window(&self) -> u64 {
-        self.unconsumed_bytes_max as u64
+        let left = (2 * self.unconsumed_bytes_max).saturating_sub(self.inherited_bytes);
+        left.clamp(1, self.unconsumed_bytes_max.max(1)) as u64
     }
 }
 
@@ -269,6 +269,24 @@ mod tests {
         assert_eq!(inbox.accept(3, 0), Ok(Arrival::New), "an end needs no room");
         inbox.consume(Time(0), 2);
         assert_eq!(inbox.accept(4, 99), Ok(Arrival::New));
+    }
+
+    #[test]
+    fn who_takes_over_from_many_is_granted_what_is_left_of_two_windows_however_often_it_comes() {
+        let mut inbox = inbox();
+        inbox.accept(1, 100).unwrap();
+        inbox.hand_over();
+        assert_eq!(inbox.window(), 100);
+        inbox.accept(2, 70).unwrap();
+        inbox.hand_over();
+        assert_eq!(inbox.window(), 30);
+        inbox.accept(3, 30).unwrap();
+        inbox.resume();
+        assert_eq!(inbox.window(), 30, "its own does not count, and coming back is no takeover");
+        assert_eq!(inbox.accept(4, 1), Err(InboxError::Overrun { max: 100 }));
+        inbox.consume(Time(0), 1);
+        assert_eq!(inbox.window(), 100);
+        assert_eq!(inbox.accept(4, 1), Ok(Arrival::New));
     }
 
     #[test]

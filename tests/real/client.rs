@@ -244,6 +244,11 @@ impl Ended {
     pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
+
+    /// How often it was attached.
+    pub(crate) fn attached(&self) -> usize {
+        self.events.iter().filter(|event| event.state == "Connected").count()
+    }
 }
 
 impl Heard {

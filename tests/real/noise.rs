@@ -1,5 +1,7 @@
 //! What comes before the server's first byte: banners of login shells, and things that never end.
 
+use reattach::proto::limits::NOISE_BYTES_MAX;
+
 use crate::client::Client;
 use crate::link::Link;
 use crate::place::{Place, wait_until};
@@ -23,6 +25,28 @@ fn banners_before_the_preamble_are_survived() {
     // Neither the banner nor the warning is the program's.
     assert_eq!((end.code(), end.text(), end.said), (Some(0), "one\ntwo\n".to_owned(), vec![]));
     place.is_left_clean();
+}
+
+#[test]
+fn noise_up_to_its_bound_is_survived_and_one_byte_more_is_not() {
+    for (bytes, survived) in [(NOISE_BYTES_MAX, true), (NOISE_BYTES_MAX + 1, false)] {
+        let place = Place::new();
+        let link = Link::with_script(&format!(r#"head -c {bytes} /dev/zero | tr '\0' x; exec "$@""#));
+        let mut client = Client::start(link.connect(&place, &["--backoff-min", "1ms"], &["echo", "here"]));
+        client.end_input();
+        let end = client.wait();
+        if survived {
+            assert_eq!((end.code(), end.text(), end.said), (Some(0), "here\n".to_owned(), vec![]));
+        } else {
+            assert_eq!((end.code(), end.text()), (Some(255), String::new()));
+            let last = end.said.last().unwrap();
+            assert!(last.contains(&bytes.to_string()) && last.contains("xxxx"), "{:?}", end.said);
+        }
+        for server in place.servers() {
+            crate::place::signal(server, "TERM");
+        }
+        wait_until("no process is left", || place.processes().is_empty());
+    }
 }
 
 #[test]

@@ -51,19 +51,24 @@ promises! {
     OwnerGetsIn "owner-gets-in" Safety,
     /// A stranger displaces nobody, unless it takes over.
     StrangerKeptOut "stranger-kept-out" Safety,
-    /// A signal only ever reaches our server.
+    /// A signal is only asked for, and only reaches, who was seen to hold the server's lock.
     ProvenSignal "proven-signal" Safety,
     /// Nothing that is kept grows over its bound.
     BoundedMemory "bounded-memory" Safety,
-    /// After the sessions' end no proxy, ssh, server, lock or child is left.
+    /// After a session's end no proxy, ssh, server, lock or child is left: at once where the link was
+    /// good, and within the lifetimes where it was not.
     NothingLeft "nothing-left" Liveness,
     /// Once the network is good again, every session is settled within the bound.
     SettledInTime "settled-in-time" Liveness,
+    /// What a living server left word of is never removed.
+    LivingKept "living-kept" Safety,
+    /// A run comes to its end: nothing asks for more and more for ever.
+    ComesToRest "comes-to-rest" Liveness,
     /// Two servers never live under one identifier.
     OneServer "one-server" Safety,
     /// What the machine asked to be woken for is done when it is woken.
     TimerMovesOn "timer-moves-on" Safety,
-    /// An attached client always waits for a sign of life.
+    /// An attached client always waits for a sign of life, and never for longer than it may.
     HeartbeatArmed "heartbeat-armed" Safety,
     /// The count that the client shows is the count of attempts.
     AttemptsCounted "attempts-counted" Safety,

@@ -4,14 +4,17 @@
 //! ran what, so a campaign gives the same report on any number of cores.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::Seeds;
+use super::keep::keep;
 use super::progress::Progress;
 use super::tally::Tally;
+use crate::machine::Real;
 use crate::scenario::draw;
 use crate::trace::Detail;
 
@@ -35,6 +38,9 @@ pub(super) struct CampaignArgs {
     /// Threads to run on; all cores if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    /// Where the minimal scenarios of broken promises are written
+    #[arg(long, value_name = "DIR", default_value = "target/sim")]
+    save_dir: PathBuf,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -98,12 +104,13 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<u8> {
         }
     });
     let took = progress.end();
+    let kept = keep::<Real>(&tally.violations, &args.save_dir);
     let mut out = std::io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &tally.report(took))?;
+        serde_json::to_writer(&mut out, &tally.report(took, &kept))?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", tally.text(took))?;
+        write!(out, "{}", tally.text(took, &kept))?;
     }
     Ok(tally.exit_code())
 }

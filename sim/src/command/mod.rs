@@ -6,12 +6,24 @@
 //! tally         what many runs add up to
 //! progress      how a campaign shows itself while it lasts
 //! determinism   the same seed twice, in two processes
+//! coverage      what many seeds have reached, and what they never did
+//! shrink        a scenario that breaks a promise, made as small as it gets
+//! keep          what a campaign keeps of its violations
+//! show          a run as a picture in a file
+//! explore       everything that can happen in a small world
+//! source        where a scenario comes from: a seed, or a file
 //! ```
 
 mod campaign;
+mod coverage;
 mod determinism;
+mod explore;
+mod keep;
 mod progress;
 mod run;
+mod show;
+mod shrink;
+mod source;
 mod tally;
 
 use std::io::Write as _;
@@ -31,13 +43,16 @@ const EXIT_LIVENESS: u8 = 11;
 const EXIT_UNREACHED: u8 = 12;
 /// The same seed gave two runs.
 const EXIT_NONDETERMINISM: u8 = 13;
+/// There is nothing to shrink: every promise held.
+const EXIT_NOTHING: u8 = 15;
 /// The call makes no sense.
 const EXIT_USAGE: u8 = 64;
 
 /// The deterministic simulator of reattach.
 ///
 /// Exit codes: 0 every promise held, 10 harm was done, 11 no progress was made, 12 a goal was never
-/// reached, 13 a seed gave two different runs, 64 the call makes no sense.
+/// reached, 13 a seed gave two different runs, 15 there is nothing to shrink, 64 the call makes no
+/// sense.
 #[derive(Debug, Parser)]
 #[command(name = "cargo sim", bin_name = "cargo sim", version)]
 struct Cli {
@@ -53,8 +68,16 @@ enum Command {
     Campaign(campaign::CampaignArgs),
     /// Run a scenario file.
     Replay(run::ReplayArgs),
+    /// Count which machine was told what in which state, and list what never happened.
+    Coverage(coverage::CoverageArgs),
+    /// Make a seed or file that breaks a promise as small as it gets.
+    Shrink(shrink::ShrinkArgs),
     /// Run every seed twice here and once in another process, and compare.
     CheckDeterminism(determinism::DeterminismArgs),
+    /// Draw a run: a page that can be walked through, or an SVG.
+    Show(show::ShowArgs),
+    /// Look at everything that can happen in a small world.
+    Explore(explore::ExploreArgs),
 }
 
 /// Parses the arguments, runs the command, and gives its exit code.
@@ -72,7 +95,11 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Campaign(args) => campaign::run(&args),
         Command::Replay(args) => run::replay(&args),
+        Command::Coverage(args) => coverage::run(&args),
+        Command::Shrink(args) => shrink::run(&args),
         Command::CheckDeterminism(args) => determinism::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Explore(args) => explore::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),

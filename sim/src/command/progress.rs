@@ -13,8 +13,22 @@ use crate::check::Goal;
 /// Time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Real time since its start.
+pub(super) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "how long a command takes is told in real time")]
+    pub(super) fn start() -> Self {
+        Stopwatch(Instant::now())
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 pub(super) struct Progress {
-    started: Instant,
+    started: Stopwatch,
     line_at: Duration,
     bar: Option<ProgressBar>,
     quiet: bool,
@@ -22,14 +36,13 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Shows nothing if `quiet`. `runs` is how many there will be, where that is known.
-    #[expect(clippy::disallowed_methods, reason = "a campaign's rate is told in real time")]
     pub(super) fn start(runs: Option<u64>, quiet: bool) -> Self {
         let bar = (std::io::stderr().is_terminal() && !quiet).then(|| {
             let template = "{elapsed_precise} [{bar:30}] {pos}/{len} {msg}";
             let style = ProgressStyle::with_template(template).expect("the template is ours");
             runs.map_or_else(ProgressBar::no_length, ProgressBar::new).with_style(style)
         });
-        Progress { started: Instant::now(), line_at: LINE_INTERVAL, bar, quiet }
+        Progress { started: Stopwatch::start(), line_at: LINE_INTERVAL, bar, quiet }
     }
 
     /// Real time since the start.
@@ -38,13 +51,18 @@ impl Progress {
     }
 
     pub(super) fn show(&mut self, tally: &Tally) {
+        self.tell(tally.runs, "runs", |elapsed| message(tally, elapsed));
+    }
+
+    /// Shows how many of something there are, and more.
+    pub(super) fn tell(&mut self, count: u64, unit: &str, message: impl FnOnce(Duration) -> String) {
         let elapsed = self.elapsed();
         if let Some(bar) = &self.bar {
-            bar.set_position(tally.runs);
-            bar.set_message(message(tally, elapsed));
+            bar.set_position(count);
+            bar.set_message(message(elapsed));
         } else if !self.quiet && elapsed >= self.line_at {
             self.line_at += LINE_INTERVAL;
-            eprintln!("{} runs, {}", tally.runs, message(tally, elapsed));
+            eprintln!("{count} {unit}, {}", message(elapsed));
         }
     }
 

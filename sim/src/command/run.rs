@@ -35,6 +35,9 @@ pub(super) struct ReplayArgs {
     /// Print the trace up to this time, as in 1m
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     until: Option<Duration>,
+    /// Draw that part into this file, too: an SVG if it ends in .svg, else a page
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -65,6 +68,9 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<u8> {
     let name = args.file.display();
     let text = std::fs::read_to_string(&args.file).with_context(|| format!("{name} cannot be read"))?;
     let scenario = parse(&text).with_context(|| name.to_string())?;
+    if let Some(picture) = &args.picture {
+        super::show::beside(&args.file, picture, args.from, args.until)?;
+    }
     show(&scenario, args.json, args.from, args.until, &format!("cargo sim replay {name}"))
 }
 

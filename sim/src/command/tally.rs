@@ -1,10 +1,12 @@
 //! What many runs add up to.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reattach::session::Time;
 use serde::Serialize;
 
+use super::keep::Kept;
 use super::{EXIT_FINE, EXIT_UNREACHED, exit_code};
 use crate::check::{Checks, Goal, Goals, Kind, Promise, Violation};
 use crate::run::Outcome;
@@ -63,8 +65,8 @@ impl Tally {
         }
     }
 
-    /// The whole as text; `took` is real time.
-    pub(super) fn text(&self, took: Duration) -> String {
+    /// The whole as text; `took` is real time, `kept` what was made of the violations.
+    pub(super) fn text(&self, took: Duration, kept: &Kept) -> String {
         let seconds = took.as_secs_f64().max(0.001);
         let mut text = format!(
             "{} runs, {} events, {:.1} simulated hours in {seconds:.1} s\n{:.0} seeds/s, {:.2} M events/s, \
@@ -87,6 +89,12 @@ impl Tally {
         text += &format!("violations: {}\n", self.violated);
         for (seed, violation) in &self.violations {
             text += &format!("  {violation}\n    again: cargo sim run {seed}\n");
+            match kept.get(seed) {
+                Some(Ok(path)) => text += &format!("    minimal: cargo sim replay {}\n", path.display()),
+                Some(Err(why)) => text += &format!("    not kept: {why}\n"),
+                // Another seed stands for this promise, or what is left over is not worth the time.
+                None => {}
+            }
         }
         text
     }
@@ -96,7 +104,7 @@ impl Tally {
     }
 
     /// The whole for programs.
-    pub(super) fn report(&self, took: Duration) -> Report<'_> {
+    pub(super) fn report(&self, took: Duration, kept: &Kept) -> Report<'_> {
         Report {
             runs: self.runs,
             events: self.events,
@@ -114,6 +122,7 @@ impl Tally {
                     promise: violation.promise.name(),
                     at: violation.at.0 as f64 / 1e6,
                     what: &violation.what,
+                    minimal: kept.get(seed).and_then(|kept| kept.as_ref().ok()).cloned(),
                 })
                 .collect(),
         }
@@ -139,4 +148,6 @@ struct Broken<'t> {
     promise: &'static str,
     at: f64,
     what: &'t str,
+    /// The file of its minimal scenario.
+    minimal: Option<PathBuf>,
 }

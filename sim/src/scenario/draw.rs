@@ -50,7 +50,7 @@ fn draw_setting(dice: &mut Dice) -> Setting {
         window: u32::try_from(dice.log_between(64, 16_384)).expect("in range"),
         window_frames: u32::try_from(dice.log_between(2, 256)).expect("in range"),
         attempts_max: dice.pick(&[3, 3, 3, 1, 2, 5]),
-        pids: dice.pick(&[8, 12, 16, 32]),
+        pids: dice.pick(&[8, 4, 16, 32]),
         wake_told: !dice.one_in(3),
     }
 }

@@ -4,15 +4,17 @@
 //! machine says is true to `judge`.
 
 use reattach::proto::{ProgramExit, Seq, SessionId, encode};
-use reattach::session::First;
 use reattach::session::client::{Attempt, Cause, Client, Effect, Input, Launch, News, Status};
+use reattach::session::{First, Time};
 
 use super::editor::Editor;
+use super::judge::SignsOfLife;
 use super::link::Link;
 use super::queue::{Alarm, EventKind};
-use super::{ClientId, LinkId, ServerId, World, client_name};
+use super::{ClientId, LinkId, ServerId, World};
 use crate::check::{Goal, Promise};
 use crate::machine::{ClientMachine, Kit};
+use crate::trace::{Mark, Wire};
 
 pub(super) struct ClientProcess<C> {
     pub(super) machine: C,
@@ -33,6 +35,7 @@ pub(super) struct ClientProcess<C> {
     pub(super) tries: u32,
     /// The outage's last state was exhausted.
     exhausted: bool,
+    pub(super) life: SignsOfLife,
 }
 
 /// What the world knows about a session.
@@ -45,7 +48,7 @@ pub(super) struct Session {
     /// Its first attempt was made: from here on, nothing may be started.
     pub(super) opened: bool,
     pub(super) closed_by_user: bool,
-    /// Some byte of its links was changed on the way.
+    /// A byte of its links was changed on the way.
     pub(super) tainted: bool,
 }
 
@@ -70,6 +73,7 @@ impl<K: Kit> World<'_, K> {
             sent: 0,
             tries: 0,
             exhausted: false,
+            life: SignsOfLife::default(),
         });
         self.client_effects(client);
         self.client_settle(client);
@@ -95,15 +99,19 @@ impl<K: Kit> World<'_, K> {
     /// News of a link. What the world says is old must change nothing.
     pub(super) fn client_news(&mut self, link: LinkId, news: News) {
         let (client, attempt) = (self.links[link as usize].client, self.links[link as usize].attempt);
-        let process = &self.clients[client as usize];
+        let now = self.laptop_now();
+        let process = &mut self.clients[client as usize];
         if process.link == Some(link) {
+            if matches!(news, News::Heard | News::Frame(_)) {
+                process.life.heard(now);
+            }
             return self.client_input(client, Input::Transport(attempt, news));
         }
         if self.is_suspended(client) {
             return self.client_input(client, Input::Transport(attempt, news));
         }
         self.goals.reach(Goal::StaleNews);
-        let now = self.laptop_now();
+        self.film_old_news(link, &news);
         let process = &mut self.clients[client as usize];
         let before = process.machine.clone();
         process.machine.handle_input(now, Input::Transport(attempt, news));
@@ -139,7 +147,8 @@ impl<K: Kit> World<'_, K> {
     fn notice_suspension(&mut self, client: ClientId) {
         if self.is_suspended(client) {
             self.goals.reach(Goal::Suspended);
-            self.clients[client as usize].woken(&mut self.goals);
+            let now = self.laptop_now();
+            self.clients[client as usize].woken(now, &mut self.goals);
         }
     }
 
@@ -198,10 +207,11 @@ impl<K: Kit> World<'_, K> {
         let before = std::mem::replace(&mut self.clients[client as usize].status, status.clone());
         let attempt = self.clients[client as usize].machine.inner().attempt();
         self.trace.mix(u64::from(client) << 32 | attempt << 8 | status.outside() as u64);
-        self.note(|_| {
+        self.note(|world| {
             let what = format!("{before} -> {status} #{attempt}");
-            (client_name(client), what, cause.to_string())
+            (world.client_name(client), what, cause.to_string())
         });
+        self.film(|_| Mark::Client { client, status: status.clone(), attempt, why: cause.to_string() });
         let restarts = status == Status::Connecting;
         let leaves = !before.is_final() || restarts || matches!(status, Status::Closed(_));
         self.judge(Promise::EndAbsorbing, leaves, || {
@@ -282,6 +292,7 @@ impl<K: Kit> World<'_, K> {
                 }
                 process.sent = process.sent.max(seq);
             }
+            self.trace.frame_sent(self.now, Wire::Up(id), &frame);
             self.scratch.clear();
             encode(&frame, &mut self.scratch);
             if !link.is_dead() {
@@ -297,7 +308,8 @@ impl<K: Kit> World<'_, K> {
     /// The user's wishes that count as a wake-up.
     pub(super) fn wake_client(&mut self, client: ClientId, input: Input) {
         let suspended = self.is_suspended(client);
-        self.clients[client as usize].woken(&mut self.goals);
+        let now = self.laptop_now();
+        self.clients[client as usize].woken(now, &mut self.goals);
         self.client_input(client, input);
         let process = &mut self.clients[client as usize];
         if suspended && matches!(process.status, Status::Reconnecting(_)) {
@@ -315,11 +327,14 @@ impl<K: Kit> World<'_, K> {
 
 impl<C: ClientMachine> ClientProcess<C> {
     /// A full budget of attempts.
-    fn woken(&mut self, goals: &mut crate::check::Goals) {
+    fn woken(&mut self, now: Time, goals: &mut crate::check::Goals) {
         if self.exhausted && self.status == Status::ReconnectExhausted {
             goals.reach(Goal::ExhaustedWoken);
         }
         self.tries = 0;
+        if self.status.is_attached() {
+            self.life.woken(now);
+        }
     }
 
     pub(super) fn inner(&self) -> &Client {

@@ -17,6 +17,7 @@ use super::queue::EventKind;
 use super::{ConnId, ProxyId, ServerId, World};
 use crate::check::Goal;
 use crate::machine::{Kit, ServerMachine as _};
+use crate::trace;
 
 /// Sockets of one host: fast, and smaller than a frame may be.
 pub(super) const WIRE: Wire = Wire { latency: Duration::from_micros(20), bandwidth: 0, room: 4096 };
@@ -36,6 +37,8 @@ pub(super) struct Conn {
     pub(super) server_gone: bool,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
+    /// A byte was changed on its way up.
+    pub(super) tainted: bool,
     decoder: Decoder,
     garbled: bool,
 }
@@ -60,6 +63,7 @@ impl<K: Kit> World<'_, K> {
             server_gone: false,
             up: Pipe::default(),
             down: Pipe::default(),
+            tainted: false,
             decoder: Decoder::new(),
             garbled: false,
         });
@@ -74,6 +78,7 @@ impl<K: Kit> World<'_, K> {
         for (id, half) in std::mem::take(&mut self.host.backlog) {
             let conn = &mut self.conns[id as usize];
             let first = conn.server.replace(server).is_none();
+            self.servers[server as usize].truth.tainted |= conn.tainted;
             match half {
                 Half::Input => conn.has_input = true,
                 Half::Output => conn.has_output = true,
@@ -93,6 +98,12 @@ impl<K: Kit> World<'_, K> {
         }
         conn.opened = true;
         conn.down.push(self.now, &WIRE, PREAMBLE);
+        let proxy = conn.proxy;
+        self.film(|world| {
+            let link = world.proxies[proxy as usize].link;
+            trace::Mark::Attached { conn: id, link, server }
+        });
+        self.trace.preamble_sent(self.now, trace::Wire::Down(id));
         self.server_input(server, Input::Opened(u64::from(id)));
         self.schedule_conn_down(id);
         self.schedule_conn_up(id);
@@ -199,6 +210,8 @@ impl<K: Kit> World<'_, K> {
             match conn.decoder.next_frame() {
                 Ok(Some(frame)) => {
                     heard = true;
+                    let link = self.proxies[conn.proxy as usize].link;
+                    self.trace.message_arrived(self.now, trace::Wire::Up(link), trace::Fate::Taken);
                     self.server_frame(server, id, frame);
                 }
                 Ok(None) => break,

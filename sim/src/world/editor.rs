@@ -93,6 +93,11 @@ impl Editor {
         self.to_send == 0 && self.due == 0 && self.open.is_empty()
     }
 
+    /// Outputs that came, where they are counted from the first.
+    pub(super) fn heard(&self, newcomer: bool) -> Option<u32> {
+        self.output.or_else(|| (!newcomer).then_some(0))
+    }
+
     pub(super) fn open_requests(&self) -> usize {
         self.open.len()
     }
@@ -204,8 +209,10 @@ impl<K: Kit> World<'_, K> {
         let answer = Answer::read(payload);
         let process = &mut self.clients[client as usize];
         let session = &self.sessions[process.session as usize];
-        let tainted = session.tainted;
+        let server = session.server.map(|server| &self.servers[server as usize].truth);
+        let tainted = session.tainted || server.is_some_and(|truth| truth.tainted);
         let newcomer = session.first == reattach::session::First::Takeover;
+        let ended = process.editor.ended;
         let editor = &mut process.editor;
         let due = editor.output.unwrap_or(if newcomer { answer.output } else { 0 });
         let in_order = answer.output == due || tainted;
@@ -216,7 +223,7 @@ impl<K: Kit> World<'_, K> {
             match editor.open.remove(&answer.request) {
                 Some(true) => self.goals.reach(Goal::AnsweredAfterOutage),
                 Some(false) => {}
-                None => once = editor.ended,
+                None => once = false,
             }
         } else if tainted {
             editor.open.remove(&answer.request);
@@ -226,6 +233,9 @@ impl<K: Kit> World<'_, K> {
         if take {
             self.soon(EventKind::EditorTake, client);
         }
+        self.judge(Promise::EndAbsorbing, !ended, || {
+            format!("client {client} delivers output {} after its session's end", answer.output)
+        });
         self.judge(Promise::DeliveredOnce, in_order, || {
             format!("output {} came to client {client} where {due} was due", answer.output)
         });

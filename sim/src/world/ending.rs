@@ -5,11 +5,14 @@ use std::time::Duration;
 use reattach::proto::limits;
 use reattach::session::client::{Input, Status};
 
+use super::conn::Conn;
+use super::link::{CLOSE_GRACE, ROOM_BYTES};
 use super::queue::EventKind;
-use super::{ClientId, World, client_name};
+use super::{ClientId, LinkId, World};
 use crate::check::Promise;
-use crate::machine::{ClientMachine as _, Kit};
+use crate::machine::{ClientMachine as _, Kit, ServerMachine as _};
 use crate::scenario::Mode;
+use crate::trace::Mark;
 
 /// Time between two looks whether everything has settled.
 const LOOK: Duration = Duration::from_millis(500);
@@ -17,19 +20,33 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Time that a hostile run goes on after its faults: long enough to do harm.
 const AFTERMATH: Duration = Duration::from_secs(30);
 
+/// Time in which what a session used ends after its Bye has arrived: the program's grace, ssh's own,
+/// and what the kernel needs.
+const TIDY: Duration = limits::APP_GRACE.saturating_add(CLOSE_GRACE).saturating_add(Duration::from_secs(1));
+
+/// Steps of processes on the host between a Bye and the last of their ends.
+const TIDY_STEPS: u32 = 100;
+
 impl<K: Kit> World<'_, K> {
-    /// The network is good again, and the users are told.
+    /// The network is good again. Half of the laptops tell their programs; on the others, the users
+    /// see who has given up and try again, and everybody else has to find out.
     pub(super) fn on_heal(&mut self) {
+        self.healed_at = self.now;
         self.settle_until = self.now
             + match self.scenario.mode {
                 Mode::Recoverable => self.scenario.setting.settle_bound(),
                 Mode::Hostile => AFTERMATH,
             };
+        self.film(|_| Mark::Chapter { what: "no more faults; the network is good" });
         for client in 0..self.clients.len() as ClientId {
             self.weather.client_mut(client).next_proxy_dies = None;
             // What is on its way is to be answered; what was not yet asked, nobody waits for.
             self.clients[client as usize].editor.stop_asking();
-            self.wake_client(client, Input::NetworkUp);
+            if self.scenario.setting.wake_told {
+                self.wake_client(client, Input::NetworkUp);
+            } else if self.clients[client as usize].status == Status::ReconnectExhausted {
+                self.wake_client(client, Input::Retry);
+            }
         }
         self.after(LOOK, EventKind::Settle, 0);
     }
@@ -47,29 +64,41 @@ impl<K: Kit> World<'_, K> {
                 self.judge(Promise::SettledInTime, false, || why);
             }
             (Mode::Hostile | Mode::Recoverable, _) => {
-                self.help_the_impatient();
+                self.try_again();
                 self.after(LOOK, EventKind::Settle, 0);
             }
         }
     }
 
-    /// A budget of one or two attempts does not outlast a server that is on its way down: there,
-    /// the users try again themselves.
-    fn help_the_impatient(&mut self) {
-        if self.scenario.setting.attempts_max >= limits::ATTEMPTS_MAX {
-            return;
-        }
+    /// Who has given up although the network is good must have had a reason; then its user tries again.
+    fn try_again(&mut self) {
         for client in 0..self.clients.len() as ClientId {
             if self.clients[client as usize].status == Status::ReconnectExhausted {
+                let excused = self.scenario.mode == Mode::Hostile || self.is_excused(client);
+                let who = self.client_name(client);
+                self.judge(Promise::SettledInTime, excused, || {
+                    format!("{who} gave up although the network is good")
+                });
                 self.wake_client(client, Input::Retry);
             }
         }
     }
 
+    /// Whether a client's last attempt could not but fail: it began before the network was good, its
+    /// server is on its way down, or the host had no number left for a proxy.
+    fn is_excused(&self, client: ClientId) -> bool {
+        let Some(link) = self.links.iter().rfind(|link| link.client == client) else {
+            return false;
+        };
+        let server = self.session_of(client).server.map(|server| &self.servers[server as usize]);
+        let down = server.is_some_and(|server| !server.is_running() || server.has_ended());
+        link.dialed_at <= self.healed_at || link.proxy.is_none() || down
+    }
+
     /// Why a client is not where it has to be in the end; `None` if it is.
     fn unsettled(&self, client: ClientId) -> Option<String> {
         let process = &self.clients[client as usize];
-        let who = client_name(client);
+        let who = self.client_name(client);
         match &process.status {
             Status::Connected if !process.editor.is_satisfied() => {
                 Some(format!("{who} has {} requests without an answer", process.editor.open_requests()))
@@ -85,11 +114,20 @@ impl<K: Kit> World<'_, K> {
                         Some(format!("{who} was not told that its program has ended"))
                     }
                     Some(server) if !server.alive => Some(format!("{who} is connected to a dead server")),
+                    Some(_) if !self.is_attached(client) => {
+                        Some(format!("{who} is connected over a link that its server has lost"))
+                    }
                     Some(_) => None,
                     None => Some(format!("{who} is connected to nothing")),
                 }
             }
-            Status::ServerNotRunning(_) | Status::Refused(_) | Status::Closed(_) => None,
+            // Whether they are true was judged when they were said; who has a server that waits for it
+            // belongs there.
+            Status::ServerNotRunning(_) | Status::Refused(_) => {
+                let waits = self.owned_by(self.session_of(client).id).filter(|server| !server.has_ended());
+                waits.map(|_| format!("{who} is {}, and its server waits for it", process.status))
+            }
+            Status::Closed(_) => None,
             Status::Connecting
             | Status::HeartbeatMissed(_)
             | Status::Reconnecting(_)
@@ -98,11 +136,30 @@ impl<K: Kit> World<'_, K> {
         }
     }
 
+    /// Whether a client's link leads to where its server is attached.
+    fn is_attached(&self, client: ClientId) -> bool {
+        let link = self.clients[client as usize].link.map(|link| &self.links[link as usize]);
+        let proxy = link.and_then(|link| link.proxy).map(|proxy| &self.proxies[proxy as usize]);
+        let Some(conn) = proxy.filter(|proxy| proxy.alive).and_then(|proxy| proxy.conn) else {
+            return false;
+        };
+        let server = self.conns[conn as usize].server.map(|server| &self.servers[server as usize]);
+        let machine = server.and_then(|server| server.machine.as_ref());
+        machine.is_some_and(|machine| machine.inner().attached() == Some(u64::from(conn)))
+    }
+
     /// All users leave; links that are dead without knowing it are found out by their keepalives.
     pub(super) fn on_finish(&mut self) {
+        self.finished_at = Some(self.now);
         self.note(|_| ("world".to_owned(), "all sessions end".to_owned(), String::new()));
+        self.film(|_| Mark::Chapter { what: "all sessions end" });
         for client in 0..self.clients.len() as ClientId {
-            if !self.clients[client as usize].status.is_final() {
+            let process = &self.clients[client as usize];
+            let link = process.link.filter(|link| !self.links[*link as usize].broken);
+            if process.status == Status::Connected {
+                self.leaving.extend(link);
+            }
+            if !process.status.is_final() {
                 self.close_client(client);
             }
         }
@@ -111,6 +168,22 @@ impl<K: Kit> World<'_, K> {
                 self.links[link as usize].broken = false;
                 self.hang_up(link);
             }
+        }
+        let setting = &self.scenario.setting;
+        let bytes = u64::try_from(ROOM_BYTES).expect("small") + u64::from(setting.window);
+        let carried = Duration::from_millis(bytes / u64::from(setting.bandwidth.max(1)));
+        self.after(TIDY + carried + setting.latency * 4 + setting.step_time * TIDY_STEPS, EventKind::Tidy, 0);
+    }
+
+    /// The sessions that were closed over a good link have left nothing; the others' servers end
+    /// when their lifetimes do.
+    pub(super) fn on_tidy(&mut self) {
+        if self.scenario.mode == Mode::Recoverable {
+            let left = self.leaving.iter().find_map(|link| self.left_by(*link));
+            self.judge(Promise::NothingLeft, left.is_none(), || left.unwrap_or_default());
+        }
+        if self.all_left().is_none() {
+            return self.on_sweep();
         }
         let setting = &self.scenario.setting;
         let lifetimes = setting.idle_lifetime + setting.unmet_lifetime + limits::SILENCE_MAX;
@@ -123,13 +196,36 @@ impl<K: Kit> World<'_, K> {
             return;
         }
         self.judge_links_bounded();
+        let left = self.all_left();
+        self.judge(Promise::NothingLeft, left.is_none(), || left.unwrap_or_default());
+    }
+
+    /// What is left of a session that was closed over this link.
+    fn left_by(&self, link: LinkId) -> Option<String> {
+        let link_is_left = !self.links[link as usize].is_dead();
+        let proxy = self.links[link as usize].proxy.map(|proxy| &self.proxies[proxy as usize]);
+        let conn = proxy.and_then(|proxy| proxy.conn).map(|conn| &self.conns[conn as usize]);
+        let server = conn.and_then(|conn| conn.server);
+        let left = [
+            (link_is_left, "its ssh"),
+            (proxy.is_some_and(|proxy| proxy.alive), "its proxy"),
+            (conn.is_some_and(Conn::is_open), "its connection"),
+            (server.is_some_and(|server| self.servers[server as usize].alive), "its server"),
+            (server.is_some() && self.host.lock == server, "its server's lock"),
+        ];
+        let what = left.into_iter().find(|(is_left, _)| *is_left).map(|(_, what)| what)?;
+        let who = self.client_name(self.links[link as usize].client);
+        Some(format!("{who} was closed over a good link, and {what} is left"))
+    }
+
+    /// What is left of anything.
+    fn all_left(&self) -> Option<String> {
         let processes = self.host.ours();
         let links = self.links.iter().filter(|link| !link.is_dead()).count();
         let conns = self.conns.iter().filter(|conn| conn.is_open()).count();
         let locks = usize::from(self.host.lock.is_some()) + usize::from(!self.host.starter_is_free());
-        let left = processes + links + conns + locks;
-        self.judge(Promise::NothingLeft, left == 0, || {
+        (processes + links + conns + locks > 0).then(|| {
             format!("{processes} processes, {links} links, {conns} connections and {locks} locks are left")
-        });
+        })
     }
 }

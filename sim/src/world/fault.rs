@@ -6,9 +6,11 @@ use reattach::proto::{GoneReason, ProgramExit};
 use reattach::session::client::Input;
 
 use super::host::Process;
+use super::judge::Paper;
 use super::{ClientId, ServerId, World};
 use crate::machine::Kit;
 use crate::scenario::{CLIENTS_MAX, Fault, FaultKind, What};
+use crate::trace::Mark;
 
 /// What is wrong now.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +23,6 @@ pub(super) struct Weather {
     pub(super) slow_spawns: u32,
     /// How far the laptop's clock has jumped.
     pub(super) laptop_clock: Duration,
-    /// The lock of a living server is on a file that is no longer there.
-    pub(super) lock_lost: bool,
     clients: [Trouble; CLIENTS_MAX as usize],
     /// Which processes were stopped, by entry.
     stopped: Vec<(u32, Process)>,
@@ -70,6 +70,7 @@ impl<K: Kit> World<'_, K> {
             }
             What::Fault(fault) => ("fault".to_owned(), fault.to_string(), String::new()),
         });
+        self.film(|_| Mark::Begins { entry });
         match what {
             What::User(user) => self.on_act(*user),
             What::Fault(fault) => self.begin(entry, fault),
@@ -80,10 +81,14 @@ impl<K: Kit> World<'_, K> {
         match fault.target {
             Some(name) => {
                 if let Some(client) = self.names[usize::from(name)] {
+                    self.show_fault(fault, Some(client));
                     self.begin_for_client(entry, fault, client);
                 }
             }
-            None => self.begin_for_host(entry, fault),
+            None => {
+                self.show_fault(fault, None);
+                self.begin_for_host(entry, fault);
+            }
         }
     }
 
@@ -136,8 +141,6 @@ impl<K: Kit> World<'_, K> {
         let Some(link) = self.clients[client as usize].link else {
             return;
         };
-        // Another session's requests may be touched too, where the byte says whose they are.
-        self.sessions[self.clients[client as usize].session as usize].tainted = true;
         let up = self.dice.one_in(2);
         let link = &mut self.links[link as usize];
         link.corrupt_up = up;
@@ -194,15 +197,24 @@ impl<K: Kit> World<'_, K> {
             FaultKind::PidFileTorn => self.host.files.pid = None,
             FaultKind::PidFileMissing => {
                 self.host.files.pid = None;
-                self.weather.lock_lost |= self.host.lock.take().is_some();
+                if let Some(server) = self.host.lock.take() {
+                    self.servers[server as usize].truth.lock_lost = true;
+                }
+                self.film(|_| Mark::Unlocked);
             }
             FaultKind::RecordTorn | FaultKind::RecordMissing => {
-                self.host.files.record = None;
-                self.disturb();
+                if let Some(record) = self.host.files.record.take()
+                    && let Some(truth) = self.truth_of(record.instance)
+                {
+                    truth.record = Paper::Lost;
+                }
             }
             FaultKind::TombstoneTorn => {
-                self.host.files.tombstone = None;
-                self.disturb();
+                if let Some(mark) = self.host.files.tombstone.take()
+                    && let Some(truth) = self.truth_of(mark.instance)
+                {
+                    truth.word = Paper::Lost;
+                }
             }
             FaultKind::SocketRemoved => self.host.listener = None,
             FaultKind::DiskFull => self.host.disk_full += 1,
@@ -213,12 +225,7 @@ impl<K: Kit> World<'_, K> {
             }
             FaultKind::ClockJump => {
                 self.weather.laptop_clock += fault.duration;
-                for client in 0..self.clients.len() as ClientId {
-                    self.clients[client as usize].alarm.clear();
-                    if self.weather.sleeps == 0 && self.clients[client as usize].hangs == 0 {
-                        self.client_settle(client);
-                    }
-                }
+                self.delay_clients();
             }
             FaultKind::HostClockJump => {
                 self.host.clock += fault.duration;
@@ -226,13 +233,6 @@ impl<K: Kit> World<'_, K> {
                 self.reset_server_alarms();
             }
             client => unreachable!("own bug: {client} needs a client"),
-        }
-    }
-
-    /// What explains the ends of the servers so far is no longer whole.
-    fn disturb(&mut self) {
-        for server in &mut self.servers {
-            server.truth.disturbed = true;
         }
     }
 
@@ -245,6 +245,7 @@ impl<K: Kit> World<'_, K> {
             self.server_vanishes(server as ServerId);
         }
         self.host.power_off();
+        self.film(|_| Mark::HostDown);
         for server in &mut self.servers {
             server.truth.rebooted_since = true;
         }
@@ -261,6 +262,7 @@ impl<K: Kit> World<'_, K> {
             return;
         };
         self.note(|_| ("fault".to_owned(), format!("{} ends", fault.kind), String::new()));
+        self.film(|_| Mark::Ends { entry });
         match fault.target {
             Some(name) => {
                 if let Some(client) = self.names[usize::from(name)] {
@@ -291,6 +293,7 @@ impl<K: Kit> World<'_, K> {
                     *hangs -= 1;
                     self.freezes -= 1;
                     self.thaw();
+                    self.delay_clients();
                 }
             }
             FaultKind::EditorStall => {
@@ -334,6 +337,9 @@ impl<K: Kit> World<'_, K> {
             FaultKind::Reboot => {
                 self.host.downs -= 1;
                 self.host.boot += 1;
+                if self.host.downs == 0 {
+                    self.film(|_| Mark::HostUp);
+                }
                 self.unblock_links();
             }
             FaultKind::Sleep => self.wake_laptop(),
@@ -346,12 +352,26 @@ impl<K: Kit> World<'_, K> {
         self.weather.sleeps -= 1;
         self.freezes -= 1;
         self.thaw();
+        self.delay_clients();
         if self.weather.sleeps > 0 || !self.scenario.setting.wake_told {
             return;
         }
         for client in 0..self.clients.len() as ClientId {
             if self.clients[client as usize].hangs == 0 {
                 self.wake_client(client, Input::Wake);
+            }
+        }
+    }
+
+    /// The laptop's processes may have missed deadlines: those that can look at the clock, do.
+    fn delay_clients(&mut self) {
+        let now = self.laptop_now();
+        for client in 0..self.clients.len() as ClientId {
+            let process = &mut self.clients[client as usize];
+            process.life.delayed(now);
+            process.alarm.clear();
+            if self.weather.sleeps == 0 && process.hangs == 0 {
+                self.client_settle(client);
             }
         }
     }

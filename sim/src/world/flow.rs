@@ -105,8 +105,8 @@ impl<K: Kit> World<'_, K> {
             return false;
         }
         let bytes = link.up.take_bytes(fragment);
-        if link.corrupt_up {
-            link.corrupt_up = false;
+        let corrupt = std::mem::take(&mut link.corrupt_up);
+        if corrupt {
             let place = self.dice.below(u32::try_from(bytes.len()).expect("small")) as usize;
             bytes[place] ^= 1 << self.dice.below(8);
         }
@@ -114,6 +114,9 @@ impl<K: Kit> World<'_, K> {
         let client = link.client;
         if std::mem::take(&mut link.up.writer_waits) {
             self.soon(EventKind::ClientWrite, client);
+        }
+        if corrupt {
+            self.taint_up(id, conn);
         }
         self.schedule_conn_up(conn);
         true
@@ -164,10 +167,10 @@ impl<K: Kit> World<'_, K> {
         let fragment = self.fragment(count);
         let link = &mut self.links[id as usize];
         let bytes = link.down.take_bytes(fragment);
-        if link.corrupt_down {
-            link.corrupt_down = false;
+        if std::mem::take(&mut link.corrupt_down) {
             let place = self.dice.below(u32::try_from(bytes.len()).expect("small")) as usize;
             bytes[place] ^= 1 << self.dice.below(8);
+            self.sessions[link.session as usize].tainted = true;
         }
         if link.greeted {
             link.decoder.push(bytes);
@@ -177,6 +180,8 @@ impl<K: Kit> World<'_, K> {
                 Ok(false) => return,
                 Ok(true) => {
                     link.greeted = true;
+                    self.film_arrival(id);
+                    let link = &mut self.links[id as usize];
                     let rest = link.greeting.split();
                     link.decoder.push(&rest);
                     self.link_news(id, News::Preamble);
@@ -191,6 +196,7 @@ impl<K: Kit> World<'_, K> {
             match self.links[id as usize].decoder.next_frame() {
                 Ok(Some(frame)) => {
                     heard = true;
+                    self.film_arrival(id);
                     self.link_news(id, News::Frame(frame));
                 }
                 Ok(None) => break,

@@ -16,9 +16,10 @@ use super::{ClientId, LinkId, ProxyId, World};
 use crate::check::{Goal, Promise};
 use crate::machine::Kit;
 use crate::scenario::Setting;
+use crate::trace;
 
 /// Bytes that ssh and its sockets hold on one way before the writer waits.
-const ROOM_BYTES: usize = 16 << 10;
+pub(super) const ROOM_BYTES: usize = 16 << 10;
 
 /// Lines that a proxy prints: that it runs, and why it exits.
 const LINES_MAX: usize = 2;
@@ -30,7 +31,7 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(20);
 const KEEPALIVE: Duration = Duration::from_secs(45);
 
 /// Longest time between the closing of a link and the killing of its ssh.
-const CLOSE_GRACE: Duration = Duration::from_secs(2);
+pub(super) const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 /// How far an ssh has come, as the laptop sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +44,14 @@ enum Stage {
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     pub(super) client: ClientId,
+    /// The session that it carries.
+    pub(super) session: u32,
     pub(super) attempt: Attempt,
     pub(super) launch: Launch,
     /// It is its session's first: it may start a server.
     pub(super) first: bool,
     stage: Stage,
+    pub(super) dialed_at: reattach::session::Time,
     dial_until: Option<reattach::session::Time>,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
@@ -70,6 +74,10 @@ pub(super) struct Link {
     /// The next byte that arrives at the host or at the client is changed.
     pub(super) corrupt_up: bool,
     pub(super) corrupt_down: bool,
+    /// Bytes that ssh printed before the proxy did.
+    pub(super) noise: usize,
+    /// Its Hello found the server in another session's hands.
+    pub(super) met_stranger: bool,
     /// The client was given the exit status, and will be given it again.
     told_gone: bool,
     told_twice: bool,
@@ -102,10 +110,12 @@ impl<K: Kit> World<'_, K> {
         let id = u32::try_from(self.links.len()).expect("few links");
         self.links.push(Link {
             client,
+            session: self.clients[client as usize].session,
             attempt,
             launch,
             first,
             stage: Stage::Dialing,
+            dialed_at: self.now,
             dial_until: None,
             up: Pipe::default(),
             down: Pipe::default(),
@@ -123,9 +133,12 @@ impl<K: Kit> World<'_, K> {
             deaf: self.dice.one_in(2),
             corrupt_up: false,
             corrupt_down: false,
+            noise: 0,
+            met_stranger: false,
             told_gone: false,
             told_twice: false,
         });
+        self.film(|_| trace::Mark::Dialed { link: id, client, attempt, launch });
         let time = self.scenario.setting.ssh_time;
         let delay = time / 2 + self.dice.within(time) + Duration::from_micros(1);
         self.after(delay, EventKind::Dial, id);
@@ -155,10 +168,12 @@ impl<K: Kit> World<'_, K> {
             link.stage = Stage::Open;
             if trouble.noise > 0 {
                 let noise = vec![b'~'; trouble.noise as usize];
+                link.noise = noise.len();
                 let wire = link.wire(&self.scenario.setting, &self.weather);
                 link.down.push(self.now, &wire, &noise);
                 self.goals.reach(Goal::NoiseSkipped);
             }
+            self.film(|_| trace::Mark::LinkOpen { link: id });
             self.start_proxy(id);
         }
     }
@@ -192,6 +207,7 @@ impl<K: Kit> World<'_, K> {
             self.after(delay, EventKind::LinkGone, id);
         }
         self.hang_up(id);
+        self.film_gone(id);
         self.link_news(id, News::Exited(exit));
         self.client_settle(client);
     }
@@ -201,14 +217,16 @@ impl<K: Kit> World<'_, K> {
         let link = &mut self.links[id as usize];
         let wire = link.wire(&self.scenario.setting, &self.weather);
         if link.stage == Stage::Open {
-            if let Some(bye) = bye {
+            if let Some(bye) = bye.map(Frame::Bye) {
+                self.trace.frame_sent(self.now, trace::Wire::Up(id), &bye);
                 self.scratch.clear();
-                encode(&Frame::Bye(bye), &mut self.scratch);
+                encode(&bye, &mut self.scratch);
                 link.up.push(self.now, &wire, &self.scratch);
             }
             link.up.mark(self.now, &wire, Mark::End);
             self.schedule_up(id);
         }
+        self.film(|_| trace::Mark::LinkClosed { link: id });
         let grace = self.dice.within(CLOSE_GRACE);
         self.after(grace, EventKind::LinkKill, id);
     }
@@ -239,6 +257,7 @@ impl<K: Kit> World<'_, K> {
             return;
         }
         let wire = link.wire(&self.scenario.setting, &self.weather);
+        self.trace.mark(self.now, trace::Mark::LinkBroken { link: id, laptop, host });
         for pipe in [&mut link.up, &mut link.down] {
             let keep = self.dice.below(u32::try_from(pipe.len() + 1).expect("small")) as usize;
             pipe.cut(self.now, keep);

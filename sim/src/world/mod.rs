@@ -13,12 +13,15 @@
 //! server    the server's process: the server machine and what its host does
 //! program   the hosted application
 //! fault     what goes wrong
+//! scene     who is there when it does
 //! judge     what is true, and what was said
 //! ending    faults end, everything settles, sessions close, nothing is left
+//! camera    what a picture is drawn from
 //! ```
 //!
 //! Every process does one thing at a time and is told the time; nothing here reads a clock.
 
+mod camera;
 mod client;
 mod conn;
 mod editor;
@@ -32,6 +35,7 @@ mod pipe;
 mod program;
 mod proxy;
 mod queue;
+mod scene;
 mod server;
 
 use std::time::Duration;
@@ -51,7 +55,7 @@ use self::server::ServerProcess;
 use crate::check::{Checks, Goal, Goals, Promise};
 use crate::dice::Dice;
 use crate::machine::Kit;
-use crate::scenario::{CLIENTS_MAX, Scenario, What};
+use crate::scenario::{Act, CLIENTS_MAX, Scenario, User, What};
 use crate::trace::{Detail, Trace};
 
 type ClientId = u32;
@@ -89,8 +93,14 @@ pub(crate) struct World<'s, K: Kit> {
     deferred: Vec<Event>,
     /// Laptops, clients, proxies and servers that are frozen.
     freezes: u32,
+    healed_at: Time,
     settle_until: Time,
+    finished_at: Option<Time>,
+    /// Links over which sessions were closed in order at the end.
+    leaving: Vec<LinkId>,
     over: bool,
+    /// Payload bytes of the largest message that anybody sends.
+    message_bytes: usize,
     scratch: BytesMut,
 }
 
@@ -116,8 +126,12 @@ impl<'s, K: Kit> World<'s, K> {
             weather: Weather::default(),
             deferred: Vec::new(),
             freezes: 0,
+            healed_at: Time::ZERO,
             settle_until: Time::ZERO,
+            finished_at: None,
+            leaving: Vec::new(),
             over: false,
+            message_bytes: largest_message(scenario),
             scratch: BytesMut::with_capacity(4096),
         };
         world.plan();
@@ -160,7 +174,7 @@ impl<'s, K: Kit> World<'s, K> {
             self.over |= self.checks.violation().is_some() || self.trace.events() > EVENTS_MAX;
         }
         let (at, events) = (self.now, self.trace.events());
-        self.checks.judge(at, Promise::SettledInTime, events <= EVENTS_MAX, || {
+        self.checks.judge(at, Promise::ComesToRest, events <= EVENTS_MAX, || {
             format!("after {events} events the world still does not come to rest")
         });
         if self.host.reused {
@@ -168,9 +182,9 @@ impl<'s, K: Kit> World<'s, K> {
         }
     }
 
-    /// When the run was over.
+    /// When the run was over; the wait for what is left behind is no part of it.
     pub(crate) fn ended_at(&self) -> Time {
-        self.now
+        self.finished_at.unwrap_or(self.now)
     }
 
     fn happen(&mut self, event: Event) {
@@ -200,6 +214,7 @@ impl<'s, K: Kit> World<'s, K> {
             EventKind::End => self.on_end(id),
             EventKind::Heal => self.on_heal(),
             EventKind::Settle => self.on_settle(),
+            EventKind::Tidy => self.on_tidy(),
             EventKind::Sweep => self.on_sweep(),
         }
     }
@@ -236,6 +251,7 @@ impl<'s, K: Kit> World<'s, K> {
             | EventKind::End
             | EventKind::Heal
             | EventKind::Settle
+            | EventKind::Tidy
             | EventKind::Sweep => false,
         }
     }
@@ -282,6 +298,13 @@ impl<'s, K: Kit> World<'s, K> {
         self.checks.judge(self.now, promise, holds, what);
     }
 
+    /// The name of a client, as the scenario has it.
+    fn client_name(&self, client: ClientId) -> String {
+        let name = self.names.iter().position(|named| *named == Some(client));
+        let letter = b'a' + name.and_then(|name| u8::try_from(name).ok()).expect("every client has a name");
+        format!("client {}", char::from(letter))
+    }
+
     /// Keeps a line, if lines are kept.
     fn note(&mut self, tell: impl FnOnce(&Self) -> (String, String, String)) {
         if self.trace.has_lines() {
@@ -291,8 +314,11 @@ impl<'s, K: Kit> World<'s, K> {
     }
 }
 
-/// The name of a client in traces.
-fn client_name(client: ClientId) -> String {
-    let letter = char::from(b'a' + u8::try_from(client).expect("few clients"));
-    format!("client {letter}")
+/// Requests are padded to what the scenario says, answers to no more than that.
+fn largest_message(scenario: &Scenario) -> usize {
+    let asked = scenario.entries.iter().filter_map(|entry| match entry.what {
+        What::User(User { act: Act::Send { bytes, .. }, .. }) => Some(bytes as usize),
+        What::User(_) | What::Fault(_) => None,
+    });
+    asked.max().unwrap_or_default().max(program::ANSWER_BYTES)
 }

@@ -33,6 +33,8 @@ pub(super) struct Program {
     /// By tag: the next request, and the buffers that are open as bits of their number.
     sessions: BTreeMap<u32, (u32, u128)>,
     outputs: u32,
+    /// Outputs that the server has taken.
+    pub(super) said: u32,
     stepping: bool,
     pub(super) stalls: u32,
     /// The end that it has come to.
@@ -122,7 +124,7 @@ impl<K: Kit> World<'_, K> {
             }
         } else if let Some(answer) = program.waiting.take() {
             if has_room {
-                self.server_input(server, Input::Output(Channel::Output, answer));
+                self.program_says(server, answer);
             } else {
                 program.waiting = Some(answer);
             }
@@ -148,8 +150,9 @@ impl<K: Kit> World<'_, K> {
         let number = bytes.try_get_u32_le().unwrap_or(u32::MAX);
         let size =
             (bytes.try_get_u32_le().unwrap_or_default() as usize).min(payload.len().max(REQUEST_BYTES));
-        // A changed byte may have changed whose request it is.
-        let tainted = self.sessions.iter().any(|session| session.tainted);
+        // A changed byte may have changed whose request it is, or how its session counts.
+        let tainted = self.servers[server as usize].truth.tainted
+            || self.sessions.get(tag as usize).is_some_and(|session| session.tainted);
         let program = &mut self.servers[server as usize].program;
         let (next, buffers) = program.sessions.entry(tag).or_default();
         let due = *next;
@@ -169,8 +172,13 @@ impl<K: Kit> World<'_, K> {
         if process.machine.as_ref().is_some_and(|machine| !machine.inner().has_room()) {
             self.goals.reach(Goal::ProgramWaited);
         } else if let Some(answer) = process.program.waiting.take() {
-            self.server_input(server, Input::Output(Channel::Output, answer));
+            self.program_says(server, answer);
         }
+    }
+
+    fn program_says(&mut self, server: ServerId, answer: Bytes) {
+        self.servers[server as usize].program.said += 1;
+        self.server_input(server, Input::Output(Channel::Output, answer));
     }
 
     /// The program comes to its end, and the server learns it when there is room for the word.

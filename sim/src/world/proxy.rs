@@ -12,29 +12,34 @@ use reattach::session::launch::{Effect, Holder, IfRunning, Input, Lock, Mark, Mo
 use reattach::session::{LaunchConfig, Time};
 
 use super::host::{Half, Process};
+use super::judge::LaunchTruth;
 use super::queue::{Alarm, EventKind};
 use super::{ConnId, LinkId, ProxyId, ServerId, World};
 use crate::check::{Goal, Promise};
 use crate::machine::{ClientMachine as _, Kit, LaunchMachine};
+use crate::trace;
 
 /// Exit status of sshd's shell when it cannot start a process.
 const CANNOT_FORK: i32 = 254;
 
 pub(super) struct Proxy<L> {
-    machine: L,
+    pub(super) machine: L,
     pub(super) link: LinkId,
     pub(super) alive: bool,
     pub(super) hangs: u32,
     /// Its session's first, or a reconnect.
-    first: bool,
+    pub(super) first: bool,
     steps: VecDeque<Step>,
     stepping: bool,
     steps_taken: u32,
     dies_at: Option<u32>,
     pub(super) conn: Option<ConnId>,
     pub(super) relaying: bool,
-    spawned: Option<ServerId>,
+    pub(super) spawned: Option<ServerId>,
+    /// The server that it started or is attached to, as that said itself; no other is asked about.
+    meant: Option<InstanceId>,
     alarm: Alarm,
+    pub(super) truth: LaunchTruth,
 }
 
 /// What the host's code does for an effect, as far as something else can come between.
@@ -52,18 +57,26 @@ enum Step {
     },
     Intend(InstanceId, GoneReason),
     /// Opens the process that has this number now.
-    OpenProcess(Holder, StopSignal),
+    OpenProcess(Holder, Demand),
     /// Asks the kernel whether that number holds the lock.
-    Prove(u32, Process, StopSignal),
+    Prove(u32, Process, Demand),
     /// Signals the process that was opened, whoever has its number by now.
-    Send(Process, StopSignal),
+    Send(Process, Demand),
     Clean,
     Spawn,
     AbandonSpawned,
     ConnectInput,
-    ConnectOutput(ConnId),
+    /// The record was read before.
+    ConnectOutput(ConnId, Option<InstanceId>),
     Relay,
     Exit(Verdict),
+}
+
+/// A signal, and whom it was meant for when it was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Demand {
+    signal: StopSignal,
+    meant: Option<ServerId>,
 }
 
 impl<K: Kit> World<'_, K> {
@@ -96,8 +109,11 @@ impl<K: Kit> World<'_, K> {
             conn: None,
             relaying: false,
             spawned: None,
+            meant: None,
             alarm: Alarm::default(),
+            truth: LaunchTruth::default(),
         });
+        self.film(|_| trace::Mark::ProxyRuns { proxy: id, link });
         self.say(link, &Notice::Started);
         self.proxy_effects(id);
     }
@@ -128,13 +144,16 @@ impl<K: Kit> World<'_, K> {
         while let Some(effect) = self.proxies[id as usize].machine.poll_effect() {
             self.judge_launch(id, &effect);
             self.note_launch(id, &effect);
+            self.film(|_| trace::Mark::ProxyDoes { proxy: id, effect: effect.clone() });
             let proxy = &mut self.proxies[id as usize];
             let step = match effect {
                 Effect::TakeStarter => Step::TakeStarter,
                 Effect::DropStarter => Step::DropStarter,
                 Effect::Look => Step::LookAtStarter,
                 Effect::Intend(instance, reason) => Step::Intend(instance, reason),
-                Effect::Signal(holder, signal) => Step::OpenProcess(holder, signal),
+                Effect::Signal(holder, signal) => {
+                    Step::OpenProcess(holder, Demand { signal, meant: proxy.truth.holder })
+                }
                 Effect::Clean => Step::Clean,
                 Effect::Spawn => Step::Spawn,
                 Effect::AbandonSpawned => Step::AbandonSpawned,
@@ -184,6 +203,7 @@ impl<K: Kit> World<'_, K> {
                 if !self.host.take_starter(id) {
                     // Somebody will wake us.
                     self.goals.reach(Goal::StarterWaited);
+                    self.proxies[id as usize].truth.waited = true;
                     self.proxies[id as usize].steps.push_front(Step::TakeStarter);
                     return;
                 }
@@ -196,41 +216,52 @@ impl<K: Kit> World<'_, K> {
             }
             Step::LookAtLock { starter_busy } => {
                 let lock = self.host.look_at_lock();
+                let truth = &mut self.proxies[id as usize].truth;
+                truth.lock = Some(lock);
+                truth.holder = self.host.lock;
                 self.proxies[id as usize].steps.push_front(Step::LookAtFiles { starter_busy, lock });
             }
             Step::LookAtFiles { starter_busy, lock } => {
                 if starter_busy && lock == Lock::Free && !self.proxies[id as usize].first {
                     self.goals.reach(Goal::SeekWaited);
                 }
-                let evidence = self.host.evidence();
-                self.proxy_input(id, Input::Saw(View { starter_busy, lock, evidence }));
+                let seen = View { starter_busy, lock, evidence: self.host.evidence() };
+                let meant = self.proxies[id as usize].meant;
+                let view = meant.map_or(seen, |instance| seen.of_instance(instance));
+                self.proxies[id as usize].truth.last_recorded = self.last_recorded();
+                self.proxy_input(id, Input::Saw(view));
             }
             Step::Intend(instance, reason) => {
                 let now = self.now;
-                let named = self.servers.iter_mut().find(|server| server.instance == instance);
-                if let Some(server) = named {
-                    server.truth.intended_at = Some(now);
+                if let Some(truth) = self.truth_of(instance) {
+                    truth.intended_at = Some(now);
                 }
                 if self.host.disk_full == 0 {
                     self.host.files.intent = Some(Mark { instance, reason });
                 }
             }
-            Step::OpenProcess(Holder::Pid(pid), signal) => match self.host.process(pid) {
+            Step::OpenProcess(Holder::Pid(pid), demand) => match self.host.process(pid) {
                 Some(process) => {
-                    self.proxies[id as usize].steps.push_front(Step::Prove(pid, process, signal));
+                    self.proxies[id as usize].steps.push_front(Step::Prove(pid, process, demand));
                 }
                 None => self.goals.reach(Goal::SignalHeldBack),
             },
             Step::OpenProcess(Holder::Elsewhere, _) => {}
-            Step::Prove(pid, process, signal) => {
+            Step::Prove(pid, process, demand) => {
                 if self.host.look_at_lock() == Lock::Held(Holder::Pid(pid)) {
-                    self.proxies[id as usize].steps.push_front(Step::Send(process, signal));
+                    self.proxies[id as usize].steps.push_front(Step::Send(process, demand));
                 } else {
                     self.goals.reach(Goal::SignalHeldBack);
                 }
             }
-            Step::Send(process, signal) => self.signal(process, signal),
-            Step::Clean => self.clean(),
+            Step::Send(process, Demand { signal, meant }) => {
+                self.judge_signal(process, signal, meant);
+                self.signal(process, signal);
+            }
+            Step::Clean => {
+                self.judge_clean(id);
+                self.clean();
+            }
             Step::Spawn => self.spawn(id),
             Step::AbandonSpawned => {
                 if let Some(server) = self.proxies[id as usize].spawned {
@@ -238,8 +269,9 @@ impl<K: Kit> World<'_, K> {
                 }
             }
             Step::ConnectInput => self.connect_input(id),
-            Step::ConnectOutput(conn) => self.connect_output(id, conn),
+            Step::ConnectOutput(conn, record) => self.connect_output(id, conn, record),
             Step::Relay => {
+                self.film(|_| trace::Mark::ProxyRelays { proxy: id });
                 let proxy = &mut self.proxies[id as usize];
                 proxy.relaying = true;
                 let (link, conn) = (proxy.link, proxy.conn);
@@ -262,20 +294,34 @@ impl<K: Kit> World<'_, K> {
         match self.host.connect(conn, Half::Input) {
             Ok(server) => {
                 self.next_step(EventKind::Accept, server);
-                self.proxies[id as usize].steps.push_front(Step::ConnectOutput(conn));
+                let record = self.host.files.record.map(|record| record.instance);
+                self.proxies[id as usize].steps.push_front(Step::ConnectOutput(conn, record));
             }
             Err(why) => self.not_attached(id, conn, why),
         }
     }
 
-    fn connect_output(&mut self, id: ProxyId, conn: ConnId) {
+    fn connect_output(&mut self, id: ProxyId, conn: ConnId, before: Option<InstanceId>) {
         match self.host.connect(conn, Half::Output) {
             Ok(server) => {
                 self.next_step(EventKind::Accept, server);
-                self.proxy_input(id, Input::Attached);
+                // A record goes before its server's successor starts: one that is still there was meant.
+                let record = self.host.files.record.map(|record| record.instance);
+                let meant = &mut self.proxies[id as usize].meant;
+                if record != before || (meant.is_some() && record != *meant) {
+                    return self.not_attached(id, conn, "another server has taken its place");
+                }
+                *meant = record;
+                self.proxy_input(id, Input::Attached(record));
             }
             Err(why) => self.not_attached(id, conn, why),
         }
+    }
+
+    /// A server that is ready has told its starter who it is.
+    pub(super) fn proxy_ready(&mut self, id: ProxyId, instance: InstanceId) {
+        self.proxies[id as usize].meant = Some(instance);
+        self.proxy_input(id, Input::Ready);
     }
 
     fn not_attached(&mut self, id: ProxyId, conn: ConnId, why: &str) {
@@ -300,7 +346,10 @@ impl<K: Kit> World<'_, K> {
     fn spawn(&mut self, id: ProxyId) {
         match self.start_server(id) {
             Some(server) => self.proxies[id as usize].spawned = Some(server),
-            None => self.proxy_input(id, Input::Failed("no more processes can be started".to_owned())),
+            None => {
+                self.proxies[id as usize].truth.crowded = true;
+                self.proxy_input(id, Input::Failed("no more processes can be started".to_owned()));
+            }
         }
     }
 
@@ -350,6 +399,7 @@ impl<K: Kit> World<'_, K> {
         proxy.steps.clear();
         let (link, conn) = (proxy.link, proxy.conn);
         self.host.reap(Process::Proxy(id));
+        self.film(|_| trace::Mark::ProxyGone { proxy: id, how: Some(status) });
         if let Some(conn) = conn {
             self.proxy_lets_go(conn);
         }
@@ -362,6 +412,7 @@ impl<K: Kit> World<'_, K> {
         let proxy = &mut self.proxies[id as usize];
         if std::mem::replace(&mut proxy.alive, false) {
             proxy.steps.clear();
+            self.trace.mark(self.now, trace::Mark::ProxyGone { proxy: id, how: None });
             if let Some(conn) = proxy.conn {
                 self.proxy_lets_go(conn);
             }
@@ -379,24 +430,6 @@ impl<K: Kit> World<'_, K> {
             Effect::TakeStarter | Effect::DropStarter | Effect::Look | Effect::Attach => return,
         };
         self.note(|_| (format!("proxy {id}"), telling.0, telling.1));
-    }
-
-    /// A reconnect looks and attaches: whatever else it asks for is not its to ask.
-    fn judge_launch(&mut self, id: ProxyId, effect: &Effect) {
-        let changes = match effect {
-            Effect::Intend(..)
-            | Effect::Signal(..)
-            | Effect::Clean
-            | Effect::Spawn
-            | Effect::AbandonSpawned
-            | Effect::TakeStarter => true,
-            Effect::DropStarter | Effect::Look | Effect::Attach | Effect::Relay | Effect::Exit(_) => false,
-        };
-        let proxy = &self.proxies[id as usize];
-        let may = proxy.first && self.links[proxy.link as usize].launch != Wish::Reattach;
-        self.judge(Promise::NeverSpawn, may || !changes, || {
-            format!("proxy {id} serves a reconnect and asks for {effect:?}")
-        });
     }
 
     /// When a proxy asked to be woken, as the world's clock has it.

@@ -76,6 +76,8 @@ events! {
     Heal,
     /// Is everything settled?
     Settle,
+    /// Is anything left of what was closed in order?
+    Tidy,
     /// Is anything left?
     Sweep,
 }

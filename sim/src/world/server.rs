@@ -15,12 +15,13 @@ use reattach::session::server::{Cause, Effect, Input, News, Status};
 
 use super::conn::WIRE;
 use super::host::Process;
-use super::judge::ServerTruth;
+use super::judge::{Paper, ServerTruth};
 use super::program::{Delivery, Program};
 use super::queue::{Alarm, EventKind};
 use super::{ConnId, ProxyId, ServerId, World};
 use crate::check::{Goal, Promise};
 use crate::machine::{Kit, ServerMachine};
+use crate::trace;
 
 /// How far a server has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +57,11 @@ impl<S> ServerProcess<S> {
     pub(super) fn is_running(&self) -> bool {
         self.alive && self.machine.is_some()
     }
+
+    /// Whether its machine has come to its end.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.status, Status::Ended(_))
+    }
 }
 
 impl<K: Kit> World<'_, K> {
@@ -79,6 +85,7 @@ impl<K: Kit> World<'_, K> {
             alarm: Alarm::default(),
             truth: ServerTruth::default(),
         });
+        self.film(|_| trace::Mark::ServerStarts { server: id, proxy: parent });
         if hangs == 0 {
             self.next_step(EventKind::ServerStep, id);
         }
@@ -104,6 +111,7 @@ impl<K: Kit> World<'_, K> {
                     return self.server_fails(id, format!("server {holder} holds the lock"));
                 }
                 self.host.lock = Some(id);
+                self.film(|_| trace::Mark::Locked { server: id });
                 self.drop_starter(Process::Server(id));
                 self.judge_one_server(id);
                 Stage::WriteRecord
@@ -115,7 +123,9 @@ impl<K: Kit> World<'_, K> {
                 let instance = self.servers[id as usize].instance;
                 self.host.files.record = Some(Record { instance, boot: Boot(self.host.boot) });
                 self.host.files.pid = self.host.pid_of(Process::Server(id));
-                self.servers[id as usize].truth.recorded = true;
+                let truth = &mut self.servers[id as usize].truth;
+                truth.recorded = true;
+                truth.record = Paper::Whole;
                 Stage::Listen
             }
             Stage::Listen => {
@@ -136,8 +146,8 @@ impl<K: Kit> World<'_, K> {
                 let process = &mut self.servers[id as usize];
                 process.told = true;
                 process.stage = Stage::Running;
-                let parent = process.parent;
-                return self.proxy_input(parent, LaunchInput::Ready);
+                let (parent, instance) = (process.parent, process.instance);
+                return self.proxy_ready(parent, instance);
             }
             Stage::Running => return,
             Stage::Ending(reason) => return self.server_leaves_word(id, reason),
@@ -154,7 +164,7 @@ impl<K: Kit> World<'_, K> {
         process.told = true;
         let parent = process.parent;
         process.truth.end.get_or_insert(GoneReason::Crashed);
-        self.server_dies(id);
+        self.server_dies(id, false);
         self.proxy_input(parent, LaunchInput::NotReady(why));
     }
 
@@ -263,6 +273,7 @@ impl<K: Kit> World<'_, K> {
             };
             (format!("server {id}"), what, format!("{cause:?}"))
         });
+        self.film(|_| trace::Mark::Server { server: id, status, why: format!("{cause:?}") });
     }
 
     /// After any change: writes what the attachment takes, asks to be woken, and is looked at.
@@ -278,6 +289,7 @@ impl<K: Kit> World<'_, K> {
                 let Some((_, frame)) = machine.poll_transmit() else {
                     break;
                 };
+                self.trace.frame_sent(self.now, trace::Wire::Down(transport as ConnId), &frame);
                 self.scratch.clear();
                 encode(&frame, &mut self.scratch);
                 conn.down.push(self.now, &WIRE, &self.scratch);
@@ -300,16 +312,12 @@ impl<K: Kit> World<'_, K> {
     fn write_down(&mut self, conn: ConnId, frame: &Frame) {
         let mut bytes = BytesMut::new();
         encode(frame, &mut bytes);
+        self.trace.frame_sent(self.now, trace::Wire::Down(conn), frame);
         self.conns[conn as usize].down.push(self.now, &WIRE, &bytes);
     }
 
     /// A signal arrives at a process of the host.
     pub(super) fn signal(&mut self, process: Process, signal: StopSignal) {
-        let ours = match process {
-            Process::Server(_) => true,
-            Process::Proxy(_) | Process::Stranger(_) => false,
-        };
-        self.judge(Promise::ProvenSignal, ours, || format!("{signal:?} was sent to {process:?}"));
         let Process::Server(id) = process else {
             return;
         };
@@ -340,7 +348,7 @@ impl<K: Kit> World<'_, K> {
         } else {
             // Nothing is set up that could be taken down in order.
             process.truth.end.get_or_insert(reason);
-            self.server_dies(id);
+            self.server_dies(id, true);
         }
     }
 
@@ -356,8 +364,7 @@ impl<K: Kit> World<'_, K> {
         let process = &mut self.servers[id as usize];
         if process.alive {
             process.truth.end.get_or_insert(reason);
-            process.truth.killed = true;
-            self.server_dies(id);
+            self.server_dies(id, true);
         }
     }
 
@@ -375,21 +382,27 @@ impl<K: Kit> World<'_, K> {
     fn server_leaves_word(&mut self, id: ServerId, reason: GoneReason) {
         let instance = self.servers[id as usize].instance;
         if self.host.disk_full == 0 {
-            self.host.files.tombstone = Some(Mark { instance, reason });
-        } else {
-            self.servers[id as usize].truth.disturbed = true;
+            // Only where two live beside each other does one write over another's word.
+            if let Some(old) = self.host.files.tombstone.replace(Mark { instance, reason })
+                && let Some(truth) = self.truth_of(old.instance)
+            {
+                truth.word = Paper::Lost;
+            }
+            self.servers[id as usize].truth.word = Paper::Whole;
+            self.film(|_| trace::Mark::WordLeft { server: id, reason });
         }
-        self.server_dies(id);
+        self.server_dies(id, false);
     }
 
     /// The process is gone: its sockets close, and in a moment the kernel lets go of its lock.
-    fn server_dies(&mut self, id: ServerId) {
+    fn server_dies(&mut self, id: ServerId, killed: bool) {
         let now = self.now;
         let process = &mut self.servers[id as usize];
         process.alive = false;
         process.truth.died_at = now;
         let (told, parent) = (std::mem::replace(&mut process.told, true), process.parent);
         let reason = process.truth.end;
+        self.film(|_| trace::Mark::ServerGone { server: id, reason, killed });
         self.note(|_| (format!("server {id}"), "is dead".to_owned(), format!("{reason:?}")));
         if self.host.listener == Some(id) {
             self.host.listener = None;
@@ -415,6 +428,7 @@ impl<K: Kit> World<'_, K> {
         self.host.reap(Process::Server(id));
         if self.host.lock == Some(id) {
             self.host.lock = None;
+            self.film(|_| trace::Mark::Unlocked);
         }
     }
 
@@ -424,7 +438,8 @@ impl<K: Kit> World<'_, K> {
         if std::mem::replace(&mut process.alive, false) {
             process.told = true;
             process.truth.end = Some(GoneReason::Rebooted);
-            process.truth.killed = true;
+            let reason = process.truth.end;
+            self.film(|_| trace::Mark::ServerGone { server: id, reason, killed: true });
         }
         for conn in &mut self.conns {
             if conn.server == Some(id) {

@@ -3,7 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its own fixture has nothing better to say")]
 
+mod browser;
 mod determinism;
+mod explore;
+mod kits;
+mod picture;
 mod put_back;
+mod shrink;
 mod situations;
 mod usage;

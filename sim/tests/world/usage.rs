@@ -8,12 +8,18 @@ fn sim(args: &[&str]) -> Output {
 
 #[test]
 fn wrong_calls_are_named_and_exit_with_64() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["run", "moon"], "invalid value 'moon' for '<SEED>'"),
         (&["campaign", "--seeds", "9..3"], "\"9..3\" holds no seed"),
         (&["campaign", "--shard", "5/4"], "\"5/4\" is no part"),
         (&["campaign", "--time", "soon"], "invalid value 'soon' for '--time <TIME>'"),
         (&["replay", "nowhere.scenario"], "nowhere.scenario cannot be read"),
+        (&["shrink", "nowhere.scenario"], "nowhere.scenario cannot be read"),
+        (&["shrink", "18446744073709551616"], "\"18446744073709551616\" is no seed"),
+        (&["shrink", "7", "--runs", "0"], "invalid value '0' for '--runs <N>'"),
+        (&["explore", "--clients", "4"], "4 is not in 1..=3"),
+        (&["explore", "--messages", "many"], "invalid value 'many' for '--messages <N>'"),
+        (&["explore", "--time", "soon"], "invalid value 'soon' for '--time <TIME>'"),
         (&["dance"], "unrecognized subcommand 'dance'"),
     ];
     for (args, sentence) in cases {
@@ -65,4 +71,41 @@ fn a_campaign_that_misses_a_goal_says_which() {
     let output = sim(&["campaign", "--seeds", "0..1"]);
     assert_eq!(output.status.code(), Some(12));
     assert!(String::from_utf8(output.stdout).unwrap().contains("never reached: "));
+}
+
+#[test]
+fn a_seed_that_breaks_nothing_leaves_nothing_to_shrink() {
+    let output = sim(&["shrink", "7"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(15), "{told}");
+    assert_eq!(told, "seed 7 breaks no promise: there is nothing to shrink\n");
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_search_says_whether_it_is_complete() {
+    let world = ["explore", "--clients", "1", "--messages", "0", "--crashes", "1", "--json"];
+    for (bound, complete, code) in [("10000", true, 0), ("100", false, 12)] {
+        let output = sim(&[&world[..], &["--states-max", bound]].concat());
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["complete"], complete, "{report}");
+        assert_eq!(output.status.code(), Some(code), "{report}");
+        assert!(report["broken"].is_null() && report["depth"].as_u64() > Some(5), "{report}");
+    }
+}
+
+#[test]
+fn coverage_of_too_few_seeds_says_what_is_missing() {
+    let output = sim(&["coverage", "--seeds", "0..5"]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(12), "{told}");
+    for line in ["5 runs in ", "what clients were told", "    goal: ending-refused", "never reached: "] {
+        assert!(told.contains(line), "{line} is missing: {told}");
+    }
+    let output = sim(&["coverage", "--seeds", "0..5", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(12));
+    assert_eq!(report["runs"], 5);
+    assert_eq!(report["wrong"], serde_json::json!([]));
+    assert!(report["missing"].as_array().unwrap().contains(&"goal: ending-refused".into()));
 }

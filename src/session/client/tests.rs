@@ -2,6 +2,7 @@
 //!
 //! What client and server do together is left to the tests of both over one link.
 
+mod driver;
 mod pairs;
 mod scenario;
 mod sequences;
@@ -78,8 +79,14 @@ fn timeout(client: &mut Client, now: Time) -> Vec<Effect> {
     drain(client)
 }
 
+/// As a driver does.
 fn drain(client: &mut Client) -> Vec<Effect> {
-    std::iter::from_fn(|| client.poll_effect()).collect()
+    let mut effects = Vec::new();
+    while client.has_effects() {
+        effects.push(client.poll_effect().expect("it has one"));
+    }
+    assert_eq!(client.poll_effect(), None);
+    effects
 }
 
 /// What it has to say, as long as the transport takes it.
@@ -199,6 +206,27 @@ fn an_exit_status_that_was_slept_through_is_waited_for_again() {
     assert_eq!(client.status(), Status::Connecting);
     news(&mut client, at(60_001), exited(ProgramExit::Code(91)));
     assert_eq!(client.status(), Status::Refused(Refused::AlreadyRunning));
+}
+
+#[test]
+fn an_attempt_fails_for_what_came_first_the_end_of_its_output_or_its_deadline() {
+    let failed = |cause| Some(Effect::Status(Status::ReconnectFailed(1), cause));
+    let reopening = || {
+        let mut client = connected(at(0));
+        news(&mut client, at(1), exited(ProgramExit::Code(255)));
+        client
+    };
+    let mut ended = reopening();
+    news(&mut ended, at(2), News::Ended);
+    assert_eq!(timeout(&mut ended, at(1_002)).pop(), failed(Cause::Ended));
+    let mut slow = reopening();
+    assert_eq!(timeout(&mut slow, at(60_001)).pop(), failed(Cause::OpenTimeout));
+    let mut ended_late = reopening();
+    news(&mut ended_late, at(60_000), News::Ended);
+    assert_eq!(timeout(&mut ended_late, at(60_001)).pop(), failed(Cause::OpenTimeout));
+    let mut unanswered = reopening();
+    news(&mut unanswered, at(2), News::Preamble);
+    assert_eq!(timeout(&mut unanswered, at(10_002)).pop(), failed(Cause::AttachTimeout));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a launch machine is told and what it asks for: plain values.
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Mark};
 use crate::proto::{GoneReason, InstanceId, Verdict};
 
 /// What the proxy was called for.
@@ -32,8 +32,9 @@ pub enum Input {
     Ready,
     /// [`Effect::Spawn`]: it ended before it was ready; one sentence why.
     NotReady(String),
-    /// [`Effect::Attach`]: both halves are connected.
-    Attached,
+    /// [`Effect::Attach`]: both halves are connected, to this instance, as far as it has left word
+    /// of itself.
+    Attached(Option<InstanceId>),
     /// [`Effect::Attach`]: they could not be connected; one sentence why.
     NotAttached(String),
     /// [`Effect::Relay`]: this side has ended.
@@ -61,6 +62,28 @@ pub struct View {
     pub lock: Lock,
     /// What the files say about the last server.
     pub evidence: Evidence,
+}
+
+impl View {
+    /// What is seen by a proxy that started this instance or was attached to it: what it asks is
+    /// whether that one lives, and not whether any does.
+    ///
+    /// Only the holder of the lock writes a record, and only a starter, while nobody holds it, removes
+    /// one: another's record, or none while somebody starts, shows that the instance was replaced.
+    #[must_use]
+    pub fn of_instance(self, instance: InstanceId) -> Self {
+        let last_word = self.evidence.tombstone.map(|mark| mark.instance);
+        let is_replaced = match self.evidence.record.map(|record| record.instance) {
+            Some(other) => other != instance,
+            None => self.starter_busy && last_word != Some(instance),
+        };
+        if !is_replaced {
+            return self;
+        }
+        let tombstone = Some(Mark { instance, reason: GoneReason::Replaced });
+        let evidence = Evidence { tombstone, ..Evidence::none(self.evidence.boot) };
+        View { lock: Lock::Free, evidence, ..self }
+    }
 }
 
 /// The server's lock, as the kernel knows it.
@@ -115,4 +138,42 @@ pub enum StopSignal {
     Terminate,
     /// SIGKILL.
     Kill,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::launch::{Boot, Record};
+
+    fn view(record: Option<u128>, starter_busy: bool) -> View {
+        let boot = Boot(1);
+        let record = record.map(|number| Record { instance: InstanceId(number), boot });
+        let evidence = Evidence { record, ..Evidence::none(boot) };
+        View { starter_busy, lock: Lock::Held(Holder::Pid(7)), evidence }
+    }
+
+    #[test]
+    fn another_ones_life_is_not_ours() {
+        let mine = InstanceId(1);
+        for (seen, is_gone) in [
+            (view(Some(1), false), false),
+            (view(Some(1), true), false),
+            (view(Some(2), false), true),
+            (view(None, true), true),
+            // Somebody tidied up by hand: that is no proof.
+            (view(None, false), false),
+        ] {
+            let told = seen.of_instance(mine);
+            assert_eq!(told.lock == Lock::Free, is_gone, "{seen:?}");
+            assert!(!is_gone || told.evidence.reason(None) == GoneReason::Replaced, "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_word_of_ours_counts_while_the_rest_is_cleaned() {
+        let mut seen = view(None, true);
+        seen.lock = Lock::Free;
+        seen.evidence.tombstone = Some(Mark { instance: InstanceId(1), reason: GoneReason::Stopped });
+        assert_eq!(seen.of_instance(InstanceId(1)), seen);
+    }
 }

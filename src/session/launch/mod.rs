@@ -41,6 +41,8 @@ pub struct Launch {
     mode: Mode,
     /// The instance that was spawned or found, for the reason of its end only.
     met: Option<InstanceId>,
+    /// The instance whose record the last look found beside a free lock.
+    left: Option<InstanceId>,
     state: State,
     effects: VecDeque<Effect>,
 }
@@ -102,12 +104,13 @@ impl Launch {
                 (State::Seek { attach_until: None, starter_until, look: Look::UnderWay }, Effect::Look)
             }
         };
-        Launch { config, mode, met: None, state, effects: VecDeque::from([effect]) }
+        Launch { config, mode, met: None, left: None, state, effects: VecDeque::from([effect]) }
     }
 
     /// Takes the host's answer to an effect, or news of the relay. Answers that come too late, or
     /// were not asked for, change nothing.
     pub fn handle_input(&mut self, now: Time, input: Input) {
+        self.notice_suspension(now);
         match (self.state, input) {
             (State::Done, _) => {}
             (State::WaitStarter { .. }, Input::StarterTaken) => {
@@ -132,7 +135,9 @@ impl Launch {
             (State::Seek { attach_until, starter_until, look: Look::UnderWay }, Input::Saw(view)) => {
                 self.on_seek(now, view, attach_until, starter_until);
             }
-            (State::Attach { .. }, Input::Attached) => {
+            (State::Attach { .. }, Input::Attached(instance)) => {
+                // Who was seen before may have been replaced meanwhile.
+                self.met = instance.or(self.met);
                 if matches!(self.mode, Mode::Start(_)) {
                     // Only now can nobody else's server be taken for the one that was spawned.
                     self.effects.push_back(Effect::DropStarter);
@@ -183,7 +188,7 @@ impl Launch {
                 Input::Saw(_)
                 | Input::Ready
                 | Input::NotReady(_)
-                | Input::Attached
+                | Input::Attached(_)
                 | Input::NotAttached(_)
                 | Input::Ended(_),
             )
@@ -192,7 +197,7 @@ impl Launch {
                 Input::StarterTaken
                 | Input::Ready
                 | Input::NotReady(_)
-                | Input::Attached
+                | Input::Attached(_)
                 | Input::NotAttached(_)
                 | Input::Ended(_),
             )
@@ -200,7 +205,7 @@ impl Launch {
                 State::Spawn { .. },
                 Input::StarterTaken
                 | Input::Saw(_)
-                | Input::Attached
+                | Input::Attached(_)
                 | Input::NotAttached(_)
                 | Input::Ended(_),
             )
@@ -214,7 +219,7 @@ impl Launch {
                 | Input::Saw(_)
                 | Input::Ready
                 | Input::NotReady(_)
-                | Input::Attached
+                | Input::Attached(_)
                 | Input::NotAttached(_),
             ) => {}
         }
@@ -222,6 +227,7 @@ impl Launch {
 
     /// Does what is due. Safe at any time; early calls do nothing.
     pub fn handle_timeout(&mut self, now: Time) {
+        self.notice_suspension(now);
         match &mut self.state {
             State::WaitStarter { until } if now >= *until => {
                 let waited = self.config.starter_wait.as_secs();
@@ -338,8 +344,20 @@ impl Launch {
                 let why = "another proxy is starting a server and does not come to an end".to_owned();
                 self.exit(EXIT_LOST, None, why);
             }
+            Lock::Free if self.may_have_started(view) => {
+                self.state = State::Seek { attach_until, starter_until, look: Look::UnderWay };
+                self.effects.push_back(Effect::Look);
+            }
             Lock::Free => self.exit_not_running(view),
         }
+    }
+
+    /// Whether the record that was found is of a server that took the lock after we had looked at
+    /// it. One that was there before, or that somebody has met, can only be gone.
+    fn may_have_started(&mut self, view: View) -> bool {
+        let found = view.evidence.record.map(|record| record.instance);
+        let before = std::mem::replace(&mut self.left, found);
+        found.is_some() && found != before && self.expected().is_none()
     }
 
     fn on_judge(&mut self, now: Time, view: View, until: Time) {
@@ -380,12 +398,45 @@ impl Launch {
             // that outlived the lock was given up, and explains nothing.
             evidence.intent = evidence.intent.filter(|intent| intent.reason != GoneReason::Replaced);
         }
-        let expected = match self.mode {
+        let reason = evidence.reason(self.expected());
+        self.exit(EXIT_NOT_RUNNING, Some(reason), format!("the server is not running ({reason})"));
+    }
+
+    /// The instance whose end is to be explained, where it is known.
+    fn expected(&self) -> Option<InstanceId> {
+        match self.mode {
             Mode::Reconnect(expected) => expected.or(self.met),
             Mode::Start(_) => self.met,
+        }
+    }
+
+    /// A deadline that is this much overdue was slept through, by the whole host: whoever is waited
+    /// for slept as well. What was being waited for starts over.
+    fn notice_suspension(&mut self, now: Time) {
+        let Launch { config, state, .. } = self;
+        let renew = |until: &mut Time, time| {
+            if now >= *until + config.suspension_min {
+                *until = now + time;
+            }
         };
-        let reason = evidence.reason(expected);
-        self.exit(EXIT_NOT_RUNNING, Some(reason), format!("the server is not running ({reason})"));
+        match state {
+            State::WaitStarter { until } => renew(until, config.starter_wait),
+            State::Stop { killed: false, until, .. } => renew(until, config.stop_grace),
+            State::Stop { killed: true, until, .. } => renew(until, config.kill_wait),
+            State::Spawn { until } => renew(until, config.ready_timeout),
+            State::Seek { attach_until, starter_until, .. } => {
+                renew(starter_until, config.starter_wait);
+                if let Some(attach_until) = attach_until {
+                    renew(attach_until, config.attach_timeout);
+                }
+            }
+            State::Attach { attach_until, starter_until } => {
+                renew(starter_until, config.starter_wait);
+                renew(attach_until, config.attach_timeout);
+            }
+            State::Judge { until, .. } => renew(until, config.release_wait),
+            State::Survey | State::Meet | State::Relay | State::Done => {}
+        }
     }
 
     fn failure_code(&self) -> i32 {

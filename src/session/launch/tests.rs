@@ -136,3 +136,75 @@ fn files_explain_an_end_and_never_blame_it_on_the_wrong_server() {
     }
     assert_eq!(Evidence { record: record(other), ..none }.reason(None), GoneReason::Crashed);
 }
+
+#[test]
+fn a_record_that_was_written_between_two_looks_is_of_a_server_that_lives() {
+    let mut launch = started(Mode::Reconnect(None));
+    let record = Some(Record { instance: SERVER, boot: BOOT });
+    let early = View { evidence: Evidence { record, ..Evidence::none(BOOT) }, ..free() };
+    launch.handle_input(Time::ZERO, Input::Saw(early));
+    assert_eq!(drain(&mut launch), [Effect::Look, Effect::Look], "it took the lock after we had looked");
+    launch.handle_input(Time::ZERO, Input::Saw(View { lock: Lock::Held(Holder::Pid(42)), ..early }));
+    assert_eq!(drain(&mut launch), [Effect::Attach]);
+}
+
+#[test]
+fn a_record_that_was_there_before_is_of_a_server_that_is_gone() {
+    let record = Some(Record { instance: SERVER, boot: BOOT });
+    let left = View { evidence: Evidence { record, ..Evidence::none(BOOT) }, ..free() };
+    for (expected, looks) in [(None, 2), (Some(SERVER), 1)] {
+        let mut launch = started(Mode::Reconnect(expected));
+        for _ in 0..looks {
+            assert_eq!(drain(&mut launch), [Effect::Look]);
+            launch.handle_input(Time::ZERO, Input::Saw(left));
+        }
+        let effects = drain(&mut launch);
+        assert!(matches!(&effects[..], [Effect::Exit(verdict)] if verdict.code == EXIT_NOT_RUNNING));
+    }
+}
+
+#[test]
+fn what_was_waited_for_starts_over_after_a_sleep_of_the_host() {
+    let LaunchConfig { stop_grace, ready_timeout, .. } = LaunchConfig::default();
+    let hour = Time::ZERO + Duration::from_secs(3600);
+
+    let mut spawning = started(Mode::Start(IfRunning::Refuse));
+    spawning.handle_input(Time::ZERO, Input::StarterTaken);
+    spawning.handle_input(Time::ZERO, Input::Saw(free()));
+    drain(&mut spawning);
+    spawning.handle_timeout(hour);
+    assert_eq!(drain(&mut spawning), [], "the server slept as well");
+    assert_eq!(spawning.poll_timeout(), Some(hour + ready_timeout));
+
+    let mut stopping = started(Mode::Start(IfRunning::Replace));
+    stopping.handle_input(Time::ZERO, Input::StarterTaken);
+    stopping.handle_input(Time::ZERO, Input::Saw(held()));
+    drain(&mut stopping);
+    stopping.handle_timeout(hour);
+    stopping.handle_input(hour, Input::Saw(held()));
+    assert_eq!(drain(&mut stopping), [Effect::Look], "it has not had its grace");
+    stopping.handle_timeout(hour + stop_grace);
+    stopping.handle_input(hour + stop_grace, Input::Saw(held()));
+    let kill = Effect::Signal(Holder::Pid(42), StopSignal::Kill);
+    assert_eq!(drain(&mut stopping), [Effect::Look, kill]);
+}
+
+#[test]
+fn the_end_that_is_explained_is_that_of_the_server_that_was_attached_to() {
+    let seen_of = |instance, view: View| {
+        let record = Some(Record { instance, boot: BOOT });
+        View { evidence: Evidence { record, ..view.evidence }, ..view }
+    };
+    let mut launch = started(Mode::Reconnect(None));
+    launch.handle_input(Time::ZERO, Input::Saw(seen_of(SERVER, held())));
+    // Between the look and the attachment another one took its place.
+    let newer = InstanceId(8);
+    launch.handle_input(Time::ZERO, Input::Attached(Some(newer)));
+    launch.handle_input(Time::ZERO, Input::Ended(Side::Server));
+    let mut view = seen_of(newer, free());
+    view.evidence.tombstone = Some(Mark { instance: newer, reason: GoneReason::Stopped });
+    launch.handle_input(Time::ZERO, Input::Saw(view));
+    let exit = drain(&mut launch).pop();
+    let Some(Effect::Exit(verdict)) = exit else { panic!("{exit:?} is no exit") };
+    assert_eq!(verdict.reason, Some(GoneReason::Stopped));
+}

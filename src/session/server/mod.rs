@@ -311,14 +311,16 @@ impl Server {
         }
         self.owner = Some(Owner { session: hello.session, attempt: hello.attempt });
         self.inbox.resume();
-        let window = if same { self.inbox.window() } else { self.inbox.hand_over() };
+        if !same {
+            self.inbox.hand_over();
+        }
         let welcome = Welcome {
             protocol: hello.protocol.1.min(PROTOCOL_VERSION),
             instance: self.instance,
             session: hello.session,
             received: self.inbox.received(),
             start: self.outbox.next_seq(),
-            window,
+            window: self.inbox.window(),
         };
         let silent_at = now + self.config.silence_max;
         let link = Link { transport, silent_at, welcome: Some(welcome), pong: None };

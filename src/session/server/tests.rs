@@ -2,6 +2,7 @@
 //!
 //! What client and server do together is left to the tests of both over one link.
 
+mod driver;
 mod pairs;
 mod sequences;
 
@@ -57,8 +58,14 @@ fn frame(server: &mut Server, now: Time, transport: TransportId, frame: Frame) -
     drain(server)
 }
 
+/// As a driver does.
 fn drain(server: &mut Server) -> Vec<Effect> {
-    std::iter::from_fn(|| server.poll_effect()).collect()
+    let mut effects = Vec::new();
+    while server.has_effects() {
+        effects.push(server.poll_effect().expect("it has one"));
+    }
+    assert_eq!(server.poll_effect(), None);
+    effects
 }
 
 /// What it has to say, as long as the transport takes it.

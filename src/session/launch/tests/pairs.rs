@@ -69,7 +69,7 @@ fn states() -> Vec<(&'static str, (Launch, Time))> {
     let reattaching = after(&seeking, at(0), &[Input::Saw(held())]);
     let planning = after(&reattaching, at(1), std::slice::from_ref(&refused));
     let seeking_late = looks(&after(&seeking, at(0), &[Input::Saw(busy())]), at(35_000));
-    let relaying = after(&reattaching, at(1), &[Input::Attached]);
+    let relaying = after(&reattaching, at(1), &[Input::Attached(None)]);
     let judging = after(&relaying, at(1_000), &[Input::Ended(Side::Server)]);
     let judging_again = after(&judging, at(1_000), &[Input::Saw(held())]);
     let judging_late = looks(&judging_again, at(1_500));
@@ -122,7 +122,7 @@ fn happenings() -> Vec<(&'static str, Happening)> {
         ("saw a server elsewhere", saw(View { lock: Lock::Held(Holder::Elsewhere), ..held() })),
         ("ready", Happening::Input(Input::Ready)),
         ("not ready", Happening::Input(Input::NotReady(why()))),
-        ("attached", Happening::Input(Input::Attached)),
+        ("attached", Happening::Input(Input::Attached(None))),
         ("not attached", Happening::Input(Input::NotAttached(why()))),
         ("client's side ended", Happening::Input(Input::Ended(Side::Client))),
         ("server's side ended", Happening::Input(Input::Ended(Side::Server))),

@@ -31,7 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => views().prop_map(Input::Saw),
         3 => Just(Input::Ready),
         1 => Just(Input::NotReady("no program".to_owned())),
-        3 => Just(Input::Attached),
+        3 => Just(Input::Attached(None)),
         5 => Just(Input::NotAttached("refused".to_owned())),
         2 => prop_oneof![Just(Side::Client), Just(Side::Server)].prop_map(Input::Ended),
         1 => Just(Input::Failed("no disk".to_owned())),
@@ -118,13 +118,13 @@ proptest! {
                     launch.handle_input(now, input.clone());
                     let unasked = match input {
                         Input::Saw(_) => asked.looks == 0,
-                        Input::Attached | Input::NotAttached(_) => asked.attaches == 0,
+                        Input::Attached(_) | Input::NotAttached(_) => asked.attaches == 0,
                         _ => false,
                     };
                     assert!(!(unasked || asked.exited) || launch == before, "{input:?} was not asked for");
                     match input {
                         Input::Saw(_) => asked.looks = asked.looks.saturating_sub(1),
-                        Input::Attached | Input::NotAttached(_) => asked.attaches = 0,
+                        Input::Attached(_) | Input::NotAttached(_) => asked.attaches = 0,
                         _ => {}
                     }
                 }

@@ -1,0 +1,102 @@
+//! What proxies ask for, held against the world.
+
+use reattach::session::client::Launch as Wish;
+use reattach::session::launch::{Effect, Holder, Lock, StopSignal};
+use reattach::session::{LaunchConfig, Time};
+
+use super::super::host::Process;
+use super::super::proxy::Proxy;
+use super::super::{ProxyId, ServerId, World};
+use crate::check::Promise;
+use crate::machine::Kit;
+
+/// What the world knows about a proxy's way.
+#[derive(Clone, Debug, Default)]
+pub(in crate::world) struct LaunchTruth {
+    /// The server's lock, as the proxy saw it last.
+    pub(in crate::world) lock: Option<Lock>,
+    /// Who held it then.
+    pub(in crate::world) holder: Option<ServerId>,
+    /// The last server that there was then, and whose record was written.
+    pub(in crate::world) last_recorded: Option<ServerId>,
+    /// Another starter had the starter lock.
+    pub(in crate::world) waited: bool,
+    /// No number was left for a process.
+    pub(in crate::world) crowded: bool,
+    /// Whom it told to end, and when by the host's clock.
+    told_to_end: Option<(ServerId, Time)>,
+}
+
+impl<K: Kit> World<'_, K> {
+    /// A reconnect looks and attaches: whatever else it asks for is not its to ask. A signal is
+    /// meant for who held the lock when the proxy looked last, and the one that cannot be caught
+    /// comes after the other and its grace.
+    pub(in crate::world) fn judge_launch(&mut self, id: ProxyId, effect: &Effect) {
+        let changes = match effect {
+            Effect::Intend(..)
+            | Effect::Signal(..)
+            | Effect::Clean
+            | Effect::Spawn
+            | Effect::AbandonSpawned
+            | Effect::TakeStarter => true,
+            Effect::DropStarter | Effect::Look | Effect::Attach | Effect::Relay | Effect::Exit(_) => false,
+        };
+        let proxy = &self.proxies[id as usize];
+        let may = proxy.first && self.links[proxy.link as usize].launch != Wish::Reattach;
+        self.judge(Promise::NeverSpawn, may || !changes, || {
+            format!("proxy {id} serves a reconnect and asks for {effect:?}")
+        });
+        if let Effect::Signal(holder, signal) = effect {
+            self.judge_demand(id, *holder, *signal);
+        }
+    }
+
+    fn judge_demand(&mut self, id: ProxyId, holder: Holder, signal: StopSignal) {
+        let now = self.host_now();
+        let truth = &mut self.proxies[id as usize].truth;
+        let seen = truth.lock == Some(Lock::Held(holder));
+        let server = truth.holder;
+        let proper = match signal {
+            StopSignal::Terminate => {
+                truth.told_to_end = server.map(|server| (server, now));
+                true
+            }
+            StopSignal::Kill => truth.told_to_end.is_some_and(|(told, at)| {
+                Some(told) == server && now >= at + LaunchConfig::default().stop_grace
+            }),
+        };
+        let truth = truth.clone();
+        self.judge(Promise::ProvenSignal, seen && proper, || {
+            format!("proxy {id} asks for {signal:?} to {holder:?}; {truth:?}")
+        });
+    }
+
+    /// Who gets a signal, against whom it was meant for.
+    pub(in crate::world) fn judge_signal(
+        &mut self,
+        process: Process,
+        signal: StopSignal,
+        meant: Option<ServerId>,
+    ) {
+        let right = meant.is_some_and(|server| process == Process::Server(server));
+        self.judge(Promise::ProvenSignal, right, || {
+            format!("{signal:?} was meant for {meant:?} and sent to {process:?}")
+        });
+    }
+
+    /// What a server left is removed: it must be dead, or nobody can see that it lives.
+    pub(in crate::world) fn judge_clean(&mut self, id: ProxyId) {
+        let living = self.servers.iter().position(|server| server.alive && !server.truth.lock_lost);
+        self.judge(Promise::LivingKept, living.is_none(), || {
+            format!("proxy {id} removes the files of server {living:?}, which lives")
+        });
+    }
+
+    /// Whether something kept a proxy from starting a server, or the server from being ready.
+    pub(super) fn could_not_start(&self, proxy: &Proxy<K::Launch>) -> bool {
+        match proxy.spawned {
+            Some(server) => !self.servers[server as usize].alive,
+            None => proxy.truth.waited || proxy.truth.crowded || proxy.truth.holder.is_some(),
+        }
+    }
+}

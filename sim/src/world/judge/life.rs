@@ -1,0 +1,72 @@
+//! When an attached client must have heard of the other end, or have given its transport up.
+
+use std::time::Duration;
+
+use reattach::proto::limits::{HEARTBEAT_INTERVAL, HEARTBEAT_MISSES_MAX, PROBE_TIMEOUT};
+use reattach::session::Time;
+
+/// Silence that means that a link is dead.
+const SILENCE_MAX: Duration = HEARTBEAT_INTERVAL.saturating_mul(1 + HEARTBEAT_MISSES_MAX);
+
+/// The signs of life that a client had, by the laptop's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::world) struct SignsOfLife {
+    heard_at: Time,
+    /// A wake-up since: one probe decides.
+    woken_at: Option<Time>,
+    /// It was held back since, for too short a time to call it a sleep, or the clock has jumped.
+    delayed_at: Option<Time>,
+}
+
+impl SignsOfLife {
+    /// Bytes came.
+    pub(in crate::world) fn heard(&mut self, now: Time) {
+        *self = SignsOfLife { heard_at: now, woken_at: None, delayed_at: None };
+    }
+
+    /// It was woken. A probe that is under way stays.
+    pub(in crate::world) fn woken(&mut self, now: Time) {
+        if self.woken_at.is_none_or(|woken| now >= woken + PROBE_TIMEOUT) {
+            self.woken_at = Some(now);
+        }
+        self.delayed_at = None;
+    }
+
+    /// Its deadlines may have passed while it could do nothing.
+    pub(in crate::world) fn delayed(&mut self, now: Time) {
+        self.delayed_at = Some(now);
+    }
+
+    /// When it must give up.
+    pub(in crate::world) fn until(&self) -> Time {
+        let silent = self.woken_at.map_or(self.heard_at + SILENCE_MAX, |woken| woken + PROBE_TIMEOUT);
+        self.delayed_at.map_or(silent, |delayed| silent.max(delayed + SILENCE_MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn silence_may_last_three_intervals_and_one_probe_after_a_wake_up() {
+        let mut signs = SignsOfLife::default();
+        signs.heard(Time::ZERO + 10 * SECOND);
+        assert_eq!(signs.until(), Time::ZERO + 25 * SECOND);
+        signs.woken(Time::ZERO + 20 * SECOND);
+        signs.woken(Time::ZERO + 21 * SECOND);
+        assert_eq!(signs.until(), Time::ZERO + 22 * SECOND);
+        signs.heard(Time::ZERO + 22 * SECOND);
+        assert_eq!(signs.until(), Time::ZERO + 37 * SECOND);
+    }
+
+    #[test]
+    fn who_was_held_back_starts_over() {
+        let mut signs = SignsOfLife::default();
+        signs.heard(Time::ZERO + 10 * SECOND);
+        signs.delayed(Time::ZERO + 24 * SECOND);
+        assert_eq!(signs.until(), Time::ZERO + 39 * SECOND);
+    }
+}

@@ -1,0 +1,192 @@
+//! What was said, held against what is true: the promises.
+//!
+//! ```text
+//! truth    what really happened to servers and sessions
+//! server   what servers keep, whom they let in, why they end
+//! launch   what proxies ask for
+//! life     how long a client may wait for a sign of life
+//! ```
+//!
+//! What clients say is judged here.
+
+mod launch;
+mod life;
+mod server;
+mod truth;
+
+pub(super) use launch::LaunchTruth;
+pub(super) use life::SignsOfLife;
+use reattach::proto::limits::NOISE_BYTES_MAX;
+use reattach::proto::{GoneReason, ProgramExit};
+use reattach::session::First;
+use reattach::session::client::{Cause, Closed, Refused, Status};
+pub(super) use truth::{Paper, ServerTruth};
+
+use super::{ClientId, ServerId, World};
+use crate::check::{Goal, Promise};
+use crate::machine::Kit;
+
+/// Frames that come over the frame bound of a client: the end of its input.
+const FIN_FRAMES: u64 = 1;
+
+impl<K: Kit> World<'_, K> {
+    /// The count that the user sees, against the world's own.
+    pub(super) fn judge_count(&mut self, client: ClientId, status: &Status) {
+        let tries = self.clients[client as usize].tries;
+        let attempts_max = self.scenario.setting.attempts_max;
+        match status {
+            Status::Reconnecting(shown) | Status::ReconnectFailed(shown) => {
+                self.judge(Promise::AttemptsCounted, *shown == tries, || {
+                    format!("client {client} shows attempt {shown}, it is number {tries}")
+                });
+            }
+            Status::ReconnectExhausted => self.judge(Promise::AttemptsMax, tries == attempts_max, || {
+                format!("client {client} stops after {tries} attempts, {attempts_max} were due")
+            }),
+            Status::Connecting
+            | Status::Connected
+            | Status::HeartbeatMissed(_)
+            | Status::ServerNotRunning(_)
+            | Status::Refused(_)
+            | Status::Closed(_) => {}
+        }
+    }
+
+    /// The server that a client's link leads to.
+    fn server_of(&self, client: ClientId) -> Option<ServerId> {
+        let link = self.clients[client as usize].link?;
+        let proxy = self.links[link as usize].proxy?;
+        let conn = self.proxies[proxy as usize].conn?;
+        self.conns[conn as usize].server
+    }
+
+    pub(super) fn judge_welcome(&mut self, client: ClientId, before: &Status) {
+        let server = self.server_of(client);
+        let process = &self.clients[client as usize];
+        let session = &mut self.sessions[process.session as usize];
+        let first = *session.server.get_or_insert(server.unwrap_or(ServerId::MAX));
+        let tainted = self.is_tainted(self.session_of(client));
+        if *before == Status::Reconnecting(self.scenario.setting.attempts_max) {
+            self.goals.reach(Goal::LastAttempt);
+        }
+        let met = process.inner().instance();
+        let same = server == Some(first) && met == Some(self.servers[first as usize].instance);
+        self.judge(Promise::SameInstance, same || tainted, || {
+            format!("client {client} met server {first} and is attached to {server:?}")
+        });
+    }
+
+    pub(super) fn judge_not_running(&mut self, client: ClientId, reason: GoneReason, cause: &Cause) {
+        // Said by a proxy that found no server, or by the server that took its place.
+        let by_proxy = matches!(cause, Cause::Exited(..));
+        self.goals.reach(if by_proxy { Goal::Believed90 } else { Goal::OtherInstance });
+        match reason {
+            GoneReason::Crashed => self.goals.reach(Goal::GoneCrashed),
+            GoneReason::Stopped => self.goals.reach(Goal::GoneStopped),
+            GoneReason::Idle => self.goals.reach(Goal::GoneIdle),
+            GoneReason::Unmet => self.goals.reach(Goal::GoneUnmet),
+            GoneReason::Replaced => self.goals.reach(Goal::GoneReplaced),
+            GoneReason::Rebooted => self.goals.reach(Goal::GoneRebooted),
+            GoneReason::Exited(_) => self.goals.reach(Goal::GoneExited),
+            GoneReason::Closed | GoneReason::Unknown => {}
+        }
+        let session = self.session_of(client);
+        let holds = self.is_tainted(session) || self.is_gone(client, reason);
+        let truth = session.server.map(|id| (id, self.servers[id as usize].truth.clone()));
+        let id = session.id;
+        self.judge(Promise::NotRunningTrue, holds, || match truth {
+            Some((server, truth)) => format!("client {client} is told {reason}; server {server}: {truth:?}"),
+            None => format!("client {client} is told {reason}; its session {id:?} never met a server"),
+        });
+    }
+
+    pub(super) fn judge_refused(&mut self, client: ClientId, refused: &Refused) {
+        if *refused == Refused::TakenOver {
+            self.goals.reach(Goal::TakenOver);
+        }
+        let session = self.session_of(client);
+        let holds = self.is_tainted(session) || self.is_refused(client, refused);
+        self.judge(Promise::RefusalJustified, holds, || format!("client {client} is refused: {refused}"));
+    }
+
+    /// Whether the far side will not have a client, for that reason.
+    fn is_refused(&self, client: ClientId, refused: &Refused) -> bool {
+        let session = self.session_of(client);
+        let Some(link) = self.links.iter().rfind(|link| link.client == client) else {
+            return false;
+        };
+        let proxy = link.proxy.map(|proxy| &self.proxies[proxy as usize]);
+        match refused {
+            Refused::TakenOver => self.servers.iter().any(|server| server.truth.was_taken_from(session.id)),
+            Refused::Busy => link.met_stranger,
+            Refused::AlreadyRunning => link.first && proxy.is_some_and(|proxy| proxy.truth.holder.is_some()),
+            Refused::NotStarted(_) => link.first && proxy.is_some_and(|proxy| self.could_not_start(proxy)),
+            // Nothing was heard of the proxy, so that it cannot have carried a Hello.
+            Refused::Unreachable(_) => !link.started && self.owned_by(session.id).is_none(),
+            Refused::Protocol(_) => link.noise > NOISE_BYTES_MAX,
+            Refused::Gap(_) => false,
+        }
+    }
+
+    pub(super) fn judge_closed(&mut self, client: ClientId, closed: Closed) {
+        let session = self.session_of(client);
+        let (by_user, tainted) = (session.closed_by_user, self.is_tainted(session));
+        let program = session.server.map(|server| &self.servers[server as usize].program);
+        let exit = program.and_then(|program| program.exit);
+        // What the program said before its end came before the word of its end.
+        let said = program.map_or(0, |program| program.said);
+        let newcomer = session.first == First::Takeover;
+        let heard = self.clients[client as usize].editor.heard(newcomer);
+        let holds = match closed {
+            Closed::ByUser => by_user,
+            Closed::ProgramEnded(told) => {
+                self.goals.reach(Goal::ProgramEnded);
+                exit == Some(told)
+            }
+        };
+        let ended = |exit: Option<ProgramExit>| exit.map_or("no".to_owned(), |exit| format!("{exit:?}"));
+        self.judge(Promise::EndJustified, holds || tainted, || {
+            format!(
+                "client {client} is {closed:?}; by its user: {by_user}, its program's end: {}",
+                ended(exit)
+            )
+        });
+        if matches!(closed, Closed::ProgramEnded(_)) {
+            self.judge(Promise::DeliveredOnce, heard.is_none_or(|heard| heard == said) || tainted, || {
+                format!("client {client} had {heard:?} of {said} outputs when its program had ended")
+            });
+        }
+    }
+
+    /// What a client is and keeps, after every change.
+    #[inline]
+    pub(super) fn judge_client(&mut self, client: ClientId) {
+        let process = &self.clients[client as usize];
+        let machine = process.inner();
+        let (outbox, inbox) = (machine.outbox(), machine.inbox());
+        let (window, message) = (self.scenario.setting.window as usize, self.message_bytes);
+        let frames = outbox.last() + 1 - outbox.first();
+        let frames_max = u64::from(self.scenario.setting.window_frames);
+        let bounded = outbox.unacked_bytes() < window + message
+            && frames <= frames_max + FIN_FRAMES
+            && inbox.unconsumed_bytes() < window + message
+            && inbox.unconsumed() as u64 <= frames_max + server::EXIT_FRAMES;
+        let bounded = bounded || self.is_tainted(&self.sessions[process.session as usize]);
+        let told = machine.status() == process.status;
+        self.checks.judge(self.now, Promise::BoundedMemory, bounded, || {
+            format!("client {client} keeps {frames} frames, {outbox:?}, {inbox:?}")
+        });
+        self.checks.judge(self.now, Promise::OutsideIsInside, told, || {
+            format!("client {client} was announced as {} and is {}", process.status, machine.status())
+        });
+        if process.status.is_attached() {
+            let now = self.now + self.weather.laptop_clock;
+            let until = process.life.until();
+            let due = machine.poll_timeout();
+            let armed = now <= until && due.is_some_and(|due| due <= until);
+            self.checks.judge(self.now, Promise::HeartbeatArmed, armed, || {
+                format!("client {client} must give up at {until} without a sign of life; {now}, due {due:?}")
+            });
+        }
+    }
+}

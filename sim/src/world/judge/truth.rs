@@ -1,0 +1,170 @@
+//! What really happened to servers and sessions, whatever they say themselves.
+
+use std::time::Duration;
+
+use reattach::proto::{GoneReason, InstanceId, SessionId};
+use reattach::session::Time;
+
+use super::super::client::Session;
+use super::super::server::ServerProcess;
+use super::super::{ClientId, ConnId, LinkId, ServerId, World};
+use crate::machine::{Kit, ServerMachine as _};
+
+/// Time between the word that a server is about to be replaced and the signal.
+const INTENT_GRACE: Duration = Duration::from_secs(5);
+
+/// What has become of something that a server wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::world) enum Paper {
+    /// It was never written, is torn, or is gone.
+    #[default]
+    Lost,
+    /// It can be read.
+    Whole,
+    /// It can be read, and names another server.
+    Garbled,
+}
+
+/// What the world knows about a server.
+#[derive(Clone, Debug, Default)]
+pub(in crate::world) struct ServerTruth {
+    /// A client was attached.
+    pub(in crate::world) met: bool,
+    /// Since when nobody is.
+    pub(in crate::world) detached_at: Time,
+    /// What ended it.
+    pub(in crate::world) end: Option<GoneReason>,
+    /// It got as far as its record.
+    pub(in crate::world) recorded: bool,
+    /// What has become of its record.
+    pub(in crate::world) record: Paper,
+    /// What has become of its tombstone.
+    pub(in crate::world) word: Paper,
+    /// A starter has removed its files since.
+    pub(in crate::world) cleaned: bool,
+    /// When a starter left word that it is about to replace it.
+    pub(in crate::world) intended_at: Option<Time>,
+    pub(in crate::world) died_at: Time,
+    /// SIGTERM was sent to it.
+    pub(in crate::world) terminated: bool,
+    /// The host went down since it was started.
+    pub(in crate::world) rebooted_since: bool,
+    /// Its lock is on a file that is no longer there: nobody can see that it lives.
+    pub(in crate::world) lock_lost: bool,
+    /// A byte was changed on its way to it.
+    pub(in crate::world) tainted: bool,
+    /// Sessions that took over since the program last had nothing to take: what their predecessors
+    /// left comes on top of the bound.
+    pub(in crate::world) takeovers: usize,
+    /// Whose it was, in order.
+    pub(in crate::world) owners: Vec<SessionId>,
+    /// The highest attempt of its owner that it accepted.
+    pub(in crate::world) owner_attempt: u64,
+}
+
+impl ServerTruth {
+    /// Whether it was that session's, and another took its place.
+    pub(super) fn was_taken_from(&self, session: SessionId) -> bool {
+        self.owners.contains(&session) && self.owners.last() != Some(&session)
+    }
+}
+
+impl<K: Kit> World<'_, K> {
+    /// What the session of a client is about.
+    pub(in crate::world) fn session_of(&self, client: ClientId) -> &Session {
+        &self.sessions[self.clients[client as usize].session as usize]
+    }
+
+    /// Whether a changed byte may be why anything about a session is wrong.
+    pub(in crate::world) fn is_tainted(&self, session: &Session) -> bool {
+        session.tainted || session.server.is_some_and(|id| self.servers[id as usize].truth.tainted)
+    }
+
+    /// A byte of a link was changed on its way up: whoever gets it may believe it.
+    pub(in crate::world) fn taint_up(&mut self, link: LinkId, conn: ConnId) {
+        let session = self.links[link as usize].session;
+        self.sessions[session as usize].tainted = true;
+        self.conns[conn as usize].tainted = true;
+        if let Some(server) = self.conns[conn as usize].server {
+            self.servers[server as usize].truth.tainted = true;
+        }
+    }
+
+    /// What is known of a server by its name.
+    pub(in crate::world) fn truth_of(&mut self, instance: InstanceId) -> Option<&mut ServerTruth> {
+        self.servers.iter_mut().find(|server| server.instance == instance).map(|server| &mut server.truth)
+    }
+
+    /// The last server that got as far as its record, as somebody who looks now can know.
+    pub(in crate::world) fn last_recorded(&self) -> Option<ServerId> {
+        let last = self.servers.iter().rposition(|server| server.truth.recorded)?;
+        ServerId::try_from(last).ok()
+    }
+
+    /// The server that lives and is this session's.
+    pub(in crate::world) fn owned_by(&self, session: SessionId) -> Option<&ServerProcess<K::Server>> {
+        let owns = |server: &&ServerProcess<K::Server>| {
+            let owner = server.machine.as_ref().and_then(|machine| machine.inner().owner());
+            server.is_running() && owner == Some(session)
+        };
+        self.servers.iter().find(owns)
+    }
+
+    /// Whether a client's server is gone, for that reason as far as its proxy could know.
+    pub(super) fn is_gone(&self, client: ClientId, reason: GoneReason) -> bool {
+        let session = self.session_of(client);
+        if let Some(server) = session.server {
+            return self.explains(server, reason);
+        }
+        // It never met one: none may live that took its Hello, and the reason is that of the server
+        // that its proxy met, or else of the last that there was when it looked.
+        if self.owned_by(session.id).is_some_and(|server| !server.truth.lock_lost) {
+            return false;
+        }
+        let link = self.links.iter().rfind(|link| link.client == client);
+        let Some(proxy) = link.and_then(|link| link.proxy).map(|proxy| &self.proxies[proxy as usize]) else {
+            return false;
+        };
+        let met = proxy.conn.and_then(|conn| self.conns[conn as usize].server).or(proxy.spawned);
+        match (met, proxy.truth.last_recorded) {
+            (None, None) => reason == GoneReason::Unknown,
+            (met, last) => met.into_iter().chain(last).any(|server| self.explains(server, reason)),
+        }
+    }
+
+    /// Whether a server is gone, for that reason as far as its files can tell.
+    fn explains(&self, id: ServerId, reason: GoneReason) -> bool {
+        let server = &self.servers[id as usize];
+        let truth = &server.truth;
+        if server.alive || truth.lock_lost {
+            // Nobody can see that it lives, or lived when it was looked for.
+            return truth.lock_lost;
+        }
+        let newer = self.servers.iter().skip(id as usize + 1).any(|server| server.truth.recorded);
+        // No word of it can be found.
+        let silent = truth.word != Paper::Whole || truth.record == Paper::Garbled;
+        match reason {
+            _ if truth.end == Some(reason) => true,
+            GoneReason::Replaced => {
+                // It died by itself while somebody was about to replace it: either word is true.
+                let replaced = |intended: Time| truth.died_at <= intended + INTENT_GRACE;
+                // Who finds another's name on what it left cannot know better.
+                let misnamed = truth.record == Paper::Garbled
+                    || (truth.record == Paper::Lost && truth.word == Paper::Garbled);
+                // A starter that has cleaned up is about to put another in its place.
+                newer || misnamed || truth.cleaned || truth.intended_at.is_some_and(replaced)
+            }
+            // A starter that failed has removed the files; nothing is known any more.
+            GoneReason::Unknown => {
+                truth.cleaned || (truth.record == Paper::Lost && truth.word == Paper::Lost)
+            }
+            GoneReason::Rebooted => truth.rebooted_since && silent,
+            GoneReason::Crashed => silent,
+            GoneReason::Stopped
+            | GoneReason::Idle
+            | GoneReason::Unmet
+            | GoneReason::Closed
+            | GoneReason::Exited(_) => false,
+        }
+    }
+}
