@@ -78,9 +78,11 @@ impl Heartbeat {
         self.heard(now);
     }
 
-    /// Probes now, to be answered within `timeout`. A probe of that kind that is under way stays.
+    /// Probes now, to be answered within `timeout`. A probe of that kind that is under way stays, if
+    /// nothing has come that would satisfy it: that was before what we are woken by now.
     pub fn probe_now(&mut self, now: Time, timeout: Duration) -> Option<u64> {
-        if self.urgent.is_some() && now < self.due_at {
+        let waits = self.urgent.is_some_and(|urgent| self.heard_at < urgent.credible_from);
+        if waits && now < self.due_at {
             return None;
         }
         let nonce = self.ask(now);
@@ -178,12 +180,25 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_answer_behind_much_data_is_believed() {
+    fn what_came_before_a_second_wake_up_proves_nothing_after_it() {
         let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
-        heartbeat.probe_now(at(100), 4 * SECOND);
-        heartbeat.heard(at(103));
-        assert_eq!(heartbeat.beat(at(104)), Beat::Quiet);
-        assert_eq!(heartbeat.due_at(), at(108));
+        assert_eq!(heartbeat.probe_now(at(100), 4 * SECOND), Some(1));
+        heartbeat.heard(at(102));
+        assert_eq!(heartbeat.probe_now(at(103), 4 * SECOND), Some(2));
+        assert_eq!(heartbeat.probe_now(at(104), 4 * SECOND), None, "nothing has come since");
+        assert_eq!(heartbeat.beat(at(107)), Beat::Lost);
+    }
+
+    #[test]
+    fn a_slow_answer_behind_much_data_is_believed() {
+        // The second half of its time begins after two of its four seconds.
+        for (heard_at, due_at) in [(102, 107), (103, 108)] {
+            let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+            heartbeat.probe_now(at(100), 4 * SECOND);
+            heartbeat.heard(at(heard_at));
+            assert_eq!(heartbeat.beat(at(104)), Beat::Quiet);
+            assert_eq!(heartbeat.due_at(), at(due_at));
+        }
     }
 
     #[test]
@@ -196,5 +211,13 @@ mod tests {
         assert_eq!(heartbeat.probe_now(at(7), 2 * SECOND), None, "one is under way");
         heartbeat.answered(at(7), 2);
         assert_eq!(heartbeat.due_at(), at(12));
+    }
+
+    #[test]
+    fn a_wake_up_when_the_time_of_the_last_ones_probe_is_up_asks_again() {
+        let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+        assert_eq!(heartbeat.probe_now(at(6), 2 * SECOND), Some(1));
+        assert_eq!(heartbeat.probe_now(at(8), 2 * SECOND), Some(2));
+        assert_eq!(heartbeat.due_at(), at(10));
     }
 }

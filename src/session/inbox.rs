@@ -258,6 +258,46 @@ mod tests {
         assert_eq!(inbox.take_ack(false), None);
         inbox.consume(Time(0), 1);
         assert_eq!(inbox.take_ack(false), Some(10));
+
+        for seq in 11..=20 {
+            inbox.accept(seq, 1).unwrap();
+        }
+        inbox.consume(Time(0), 9);
+        assert_eq!(inbox.take_ack(false), None, "those that were acknowledged count no more");
+    }
+
+    #[test]
+    fn says_once_that_an_acknowledgement_is_planned_and_once_that_it_is_due() {
+        let mut inbox = inbox();
+        for seq in 1..=5 {
+            inbox.accept(seq, 20).unwrap();
+        }
+        assert!(!inbox.consume(Time(0), 0), "nothing is owed");
+        assert_eq!(inbox.ack_at(), None);
+        assert!(inbox.consume(Time(1), 1), "it is planned");
+        assert!(!inbox.consume(Time(2), 1), "it was planned before");
+        assert_eq!(inbox.ack_at(), Some(Time(1) + DELAY), "and is not put off");
+        assert!(inbox.consume(Time(3), 1), "it is due");
+        assert!(!inbox.consume(Time(4), 1), "it was due before");
+        assert_eq!(inbox.take_ack(false), Some(4));
+
+        assert!(inbox.consume(Time(5), 1), "the next one is planned");
+        inbox.handle_timeout(Time(5) + DELAY);
+        inbox.accept(6, 20).unwrap();
+        assert!(!inbox.consume(Time(6) + DELAY, 1), "it is due already");
+        assert_eq!(inbox.ack_at(), None);
+        assert_eq!(inbox.take_ack(false), Some(6));
+    }
+
+    #[test]
+    fn hands_over_one_full_window_and_less_to_one_of_many() {
+        for (unconsumed, window) in [(0, 100), (60, 100), (100, 100), (150, 50), (199, 1), (300, 1)] {
+            let mut inbox = inbox();
+            inbox.accept(1, unconsumed).unwrap();
+            assert_eq!(inbox.unconsumed_bytes(), unconsumed);
+            inbox.hand_over();
+            assert_eq!(inbox.window(), window, "{unconsumed} bytes are not consumed");
+        }
     }
 
     #[test]

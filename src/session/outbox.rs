@@ -228,8 +228,10 @@ mod tests {
         outbox.push(data(2));
         assert!(!outbox.has_room());
         assert_eq!(drain(&mut outbox), [1, 2]);
+        assert_eq!(outbox.unacked_bytes(), 20);
         outbox.acknowledge(1).unwrap();
         assert!(outbox.has_room());
+        assert_eq!(outbox.unacked_bytes(), 10);
 
         let mut outbox = bounded(20, 2);
         outbox.push(Item::Fin(Channel::Input));
@@ -245,9 +247,22 @@ mod tests {
             outbox.push(data(byte));
         }
         outbox.resume_after(0, 15).unwrap();
+        assert!(outbox.has_next_frame());
         assert_eq!(drain(&mut outbox), [1, 2]);
         outbox.acknowledge(1).unwrap();
         assert_eq!(drain(&mut outbox), [3]);
+    }
+
+    #[test]
+    fn an_end_and_an_empty_message_need_no_window() {
+        let mut outbox = bounded(1000, 100);
+        outbox.resume_after(0, 0).unwrap();
+        for item in [Item::Data(Channel::Input, Bytes::new()), Item::Fin(Channel::Input), data(1)] {
+            outbox.push(item);
+        }
+        assert!(outbox.has_next_frame());
+        assert_eq!(drain(&mut outbox), [1, 2]);
+        assert!(!outbox.has_next_frame(), "what has bytes waits");
     }
 
     #[test]

@@ -24,6 +24,11 @@ macro_rules! promises {
                 }
             }
 
+            /// The promise of that name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Promise::ALL.iter().copied().find(|promise| promise.name() == name)
+            }
+
             /// Whether breaking it does harm or stops progress.
             pub fn kind(self) -> Kind {
                 match self {
@@ -47,6 +52,8 @@ promises! {
     StaleIgnored "stale-ignored" Safety,
     /// After MAX failed attempts, and not before or after, the client stops trying.
     AttemptsMax "attempts-max" Safety,
+    /// Attempts of one outage leave the network time to come back.
+    AttemptsPaced "attempts-paced" Safety,
     /// The session that owns the server is let in, whatever holds its place.
     OwnerGetsIn "owner-gets-in" Safety,
     /// A stranger displaces nobody, unless it takes over.
@@ -60,6 +67,8 @@ promises! {
     NothingLeft "nothing-left" Liveness,
     /// Once the network is good again, every session is settled within the bound.
     SettledInTime "settled-in-time" Liveness,
+    /// A settled session stays as it is: nobody gives up a link that carries.
+    StaysSettled "stays-settled" Liveness,
     /// What a living server left word of is never removed.
     LivingKept "living-kept" Safety,
     /// A run comes to its end: nothing asks for more and more for ever.
@@ -68,7 +77,7 @@ promises! {
     OneServer "one-server" Safety,
     /// What the machine asked to be woken for is done when it is woken.
     TimerMovesOn "timer-moves-on" Safety,
-    /// An attached client always waits for a sign of life, and never for longer than it may.
+    /// Whoever is attached always waits for a sign of life, and a client never for longer than it may.
     HeartbeatArmed "heartbeat-armed" Safety,
     /// The count that the client shows is the count of attempts.
     AttemptsCounted "attempts-counted" Safety,

@@ -168,7 +168,7 @@ fn end(report: &Report) -> &'static str {
         End::States => "not complete: as many states were kept as --states-max allows",
         End::Depth => "not complete: as many steps were taken as --depth-max allows",
         End::Room => {
-            "not complete: some states would have held more transports or servers than there is room for"
+            "not complete: some states would have held more transports, frames or servers than there is room for"
         }
         End::Stopped => "not complete: the time was over",
     }

@@ -10,6 +10,7 @@
 //! shrink        a scenario that breaks a promise, made as small as it gets
 //! keep          what a campaign keeps of its violations
 //! show          a run as a picture in a file
+//! mutants       known bugs, each caught by the promise that it names
 //! explore       everything that can happen in a small world
 //! source        where a scenario comes from: a seed, or a file
 //! ```
@@ -19,6 +20,7 @@ mod coverage;
 mod determinism;
 mod explore;
 mod keep;
+mod mutants;
 mod progress;
 mod run;
 mod show;
@@ -29,6 +31,7 @@ mod tally;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::check::{Kind, Violation};
@@ -43,16 +46,23 @@ const EXIT_LIVENESS: u8 = 11;
 const EXIT_UNREACHED: u8 = 12;
 /// The same seed gave two runs.
 const EXIT_NONDETERMINISM: u8 = 13;
+/// A mutant was not caught as it must be, or cannot be tried any more.
+const EXIT_SURVIVOR: u8 = 14;
 /// There is nothing to shrink: every promise held.
 const EXIT_NOTHING: u8 = 15;
 /// The call makes no sense.
 const EXIT_USAGE: u8 = 64;
+/// What was found could not be written down: the EX_IOERR of `sysexits.h`.
+const EXIT_UNWRITTEN: u8 = 74;
+/// Nobody reads on: what a shell says of a program that ended by SIGPIPE, which is quiet and no success.
+const EXIT_UNREAD: u8 = 128 + 13;
 
 /// The deterministic simulator of reattach.
 ///
 /// Exit codes: 0 every promise held, 10 harm was done, 11 no progress was made, 12 a goal was never
-/// reached, 13 a seed gave two different runs, 15 there is nothing to shrink, 64 the call makes no
-/// sense.
+/// reached, 13 a seed gave two different runs, 14 a mutant was not caught by the promise that it
+/// names, or no longer applies or builds, 15 there is nothing to shrink, 64 the call makes no sense, 74
+/// the standard output cannot be written.
 #[derive(Debug, Parser)]
 #[command(name = "cargo sim", bin_name = "cargo sim", version)]
 struct Cli {
@@ -74,6 +84,8 @@ enum Command {
     Shrink(shrink::ShrinkArgs),
     /// Run every seed twice here and once in another process, and compare.
     CheckDeterminism(determinism::DeterminismArgs),
+    /// Put each known bug into a copy of the sources, and look whether the checkers notice.
+    Mutants(mutants::MutantsArgs),
     /// Draw a run: a page that can be walked through, or an SVG.
     Show(show::ShowArgs),
     /// Look at everything that can happen in a small world.
@@ -84,12 +96,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            let usage = error.use_stderr();
-            // Nobody is left to tell if this cannot be written.
-            let _ = error.print();
-            return ExitCode::from(if usage { EXIT_USAGE } else { EXIT_FINE });
-        }
+        Err(error) => return ExitCode::from(told(&error)),
     };
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
@@ -98,16 +105,58 @@ pub fn main() -> ExitCode {
         Command::Coverage(args) => coverage::run(&args),
         Command::Shrink(args) => shrink::run(&args),
         Command::CheckDeterminism(args) => determinism::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Explore(args) => explore::run(&args),
     };
     match done {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::from(EXIT_USAGE)
+        Err(error) => ExitCode::from(failed(&error)),
+    }
+}
+
+/// Tells what is wrong with the words, in one sentence, or what was asked to be told.
+fn told(error: &clap::Error) -> u8 {
+    // Nobody is left to tell if this cannot be written.
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            EXIT_FINE
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            EXIT_USAGE
+        }
+        _ => {
+            let _ = writeln!(std::io::stderr(), "error: {}", sentence(&error.render().to_string()));
+            EXIT_USAGE
         }
     }
+}
+
+/// The first paragraph of a longer explanation, on one line.
+fn sentence(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or(text);
+    let line = paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    line.trim_start_matches("error: ").to_owned()
+}
+
+/// Tells why a command came to no verdict.
+fn failed(error: &anyhow::Error) -> u8 {
+    let (code, why) = match unwritten(error) {
+        Some(std::io::ErrorKind::BrokenPipe) => return EXIT_UNREAD,
+        Some(_) => (EXIT_UNWRITTEN, format!("the standard output cannot be written: {error}")),
+        None => (EXIT_USAGE, format!("{error:#}")),
+    };
+    let _ = writeln!(std::io::stderr(), "error: {why}");
+    code
+}
+
+/// Whether the standard output could not be written. Errors of files say which file; these do not.
+fn unwritten(error: &anyhow::Error) -> Option<std::io::ErrorKind> {
+    let outermost = error.chain().next()?;
+    let plain = outermost.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    plain.or_else(|| outermost.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind))
 }
 
 /// The exit code that a verdict stands for.

@@ -2,7 +2,7 @@
 //!
 //! The only place of the simulator that reads a clock: rates are for people.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -62,7 +62,8 @@ impl Progress {
             bar.set_message(message(elapsed));
         } else if !self.quiet && elapsed >= self.line_at {
             self.line_at += LINE_INTERVAL;
-            eprintln!("{count} {unit}, {}", message(elapsed));
+            // Nobody listening is no reason to stop.
+            let _ = writeln!(std::io::stderr(), "{count} {unit}, {}", message(elapsed));
         }
     }
 

@@ -4,13 +4,13 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use reattach::session::Time;
 use serde::Serialize;
 
 use super::exit_code;
 use crate::run::Outcome;
-use crate::scenario::{Scenario, draw, parse, print};
+use crate::scenario::{Scenario, draw, load, print};
 use crate::trace::Detail;
 
 #[derive(Debug, clap::Args)]
@@ -41,6 +41,9 @@ pub(super) struct ReplayArgs {
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
+    /// Print what snapshots keep: the scenario's sentence, the trace, the verdict
+    #[arg(long, conflicts_with_all = ["from", "until", "json"])]
+    brief: bool,
 }
 
 #[derive(Serialize)]
@@ -66,12 +69,31 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
 
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<u8> {
     let name = args.file.display();
-    let text = std::fs::read_to_string(&args.file).with_context(|| format!("{name} cannot be read"))?;
-    let scenario = parse(&text).with_context(|| name.to_string())?;
+    if let (Some(from), Some(until)) = (args.from, args.until)
+        && from > until
+    {
+        bail!(
+            "--from {} is after --until {}: the trace between them is empty",
+            humantime::format_duration(from),
+            humantime::format_duration(until)
+        );
+    }
+    let (scenario, text) = load(&args.file)?;
+    if args.brief {
+        return show_briefly(&text, &scenario);
+    }
     if let Some(picture) = &args.picture {
         super::show::beside(&args.file, picture, args.from, args.until)?;
     }
     show(&scenario, args.json, args.from, args.until, &format!("cargo sim replay {name}"))
+}
+
+fn show_briefly(text: &str, scenario: &Scenario) -> anyhow::Result<u8> {
+    let outcome = crate::run::run(scenario, Detail::Lines);
+    let told = text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or_default();
+    let mut out = std::io::stdout().lock();
+    write!(out, "{told}\n\n{}\n{}\n", outcome.trace.text(), outcome.verdict())?;
+    Ok(exit_code(outcome.checks.violation()))
 }
 
 fn show(

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::Context as _;
-
-use crate::scenario::{Scenario, draw, parse};
+use crate::scenario::{Scenario, draw, load};
 
 /// Where a scenario comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,9 +37,7 @@ impl Source {
         match self {
             Source::Seed(seed) => Ok((draw(*seed), None)),
             Source::File(file) => {
-                let name = file.display();
-                let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
-                let scenario = parse(&text).with_context(|| name.to_string())?;
+                let (scenario, text) = load(file)?;
                 let told = text.lines().find_map(|line| line.trim().strip_prefix('#')).map(str::trim);
                 Ok((scenario, told.filter(|told| !told.is_empty()).map(str::to_owned)))
             }

@@ -1,5 +1,6 @@
 //! What many runs add up to.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(super) struct Tally {
     pub(super) violated: u64,
     /// Those of the lowest seeds.
     pub(super) violations: Vec<(u64, Violation)>,
+    /// How often each promise was broken, and the first time.
+    pub(super) broken: BTreeMap<Promise, Broken>,
 }
 
 impl Tally {
@@ -38,6 +41,11 @@ impl Tally {
         if let Some(violation) = outcome.checks.violation() {
             self.violated += 1;
             self.violations.push((seed, violation.clone()));
+            let what = violation.what.clone();
+            self.broken
+                .entry(violation.promise)
+                .or_insert(Broken { times: 0, first_seed: seed, what })
+                .times += 1;
         }
     }
 
@@ -52,6 +60,11 @@ impl Tally {
         // Harm first, so that much missing progress on lower seeds never crowds it out.
         self.violations.sort_by_key(|(seed, violation)| (violation.promise.kind() != Kind::Safety, *seed));
         self.violations.truncate(VIOLATIONS_MAX);
+        for (promise, more) in other.broken {
+            let times = more.times;
+            let broken = self.broken.entry(promise).or_insert(Broken { times: 0, ..more });
+            broken.times += times;
+        }
     }
 
     /// Harm counts before missing progress, and both before what was not reached.
@@ -114,10 +127,11 @@ impl Tally {
             reached: Goal::ALL.iter().filter(|goal| self.goals.has(**goal)).map(|g| g.name()).collect(),
             missing: self.goals.missing().map(Goal::name).collect(),
             violated: self.violated,
+            broken: self.broken.iter().map(|(promise, broken)| (promise.name(), broken)).collect(),
             violations: self
                 .violations
                 .iter()
-                .map(|(seed, violation)| Broken {
+                .map(|(seed, violation)| Told {
                     seed: *seed,
                     promise: violation.promise.name(),
                     at: violation.at.0 as f64 / 1e6,
@@ -135,19 +149,54 @@ pub(super) struct Report<'t> {
     events: u64,
     simulated_seconds: f64,
     seconds: f64,
-    judged: std::collections::BTreeMap<&'static str, u64>,
+    judged: BTreeMap<&'static str, u64>,
     reached: Vec<&'static str>,
     missing: Vec<&'static str>,
     violated: u64,
-    violations: Vec<Broken<'t>>,
+    broken: BTreeMap<&'static str, &'t Broken>,
+    violations: Vec<Told<'t>>,
+}
+
+/// A promise that some runs broke.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Broken {
+    times: u64,
+    first_seed: u64,
+    /// What was seen there.
+    what: String,
 }
 
 #[derive(Serialize)]
-struct Broken<'t> {
+struct Told<'t> {
     seed: u64,
     promise: &'static str,
     at: f64,
     what: &'t str,
     /// The file of its minimal scenario.
     minimal: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(seed: u64, promise: Promise) -> Tally {
+        let violation = Violation { promise, at: Time(0), what: String::new() };
+        Tally { violated: 1, violations: vec![(seed, violation)], ..Tally::default() }
+    }
+
+    #[test]
+    fn harm_is_never_crowded_out_by_missing_progress() {
+        let mut sum = Tally::default();
+        for seed in 0..100 {
+            sum.add(tally(seed, Promise::SettledInTime));
+        }
+        sum.add(tally(100, Promise::NeverSpawn));
+        for seed in 101..200 {
+            sum.add(tally(seed, Promise::NothingLeft));
+        }
+        assert_eq!((sum.violated, sum.violations.len()), (200, VIOLATIONS_MAX));
+        assert_eq!(sum.violations[0].0, 100, "it comes first");
+        assert_eq!(sum.exit_code(), super::super::EXIT_SAFETY);
+    }
 }

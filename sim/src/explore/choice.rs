@@ -11,7 +11,7 @@ use reattach::session::First;
 use super::client;
 use super::proxy::Step;
 use super::server::Timer as ServerTimer;
-use super::state::{Conn, LINKS_MAX, Link, NO_SERVER, NONE, Stage, State};
+use super::state::{Conn, Link, NO_SERVER, NONE, Stage, State};
 use super::world::World;
 use crate::machine::Kit;
 
@@ -203,7 +203,7 @@ impl<K: Kit> World<K> {
         mut deadline: impl FnMut(&dyn Fn(Pace) -> Choice, bool, Duration),
     ) {
         for (client, person) in (0..).zip(&state.persons) {
-            if person.state == NONE || self.opens_too_many(state) {
+            if person.state == NONE {
                 continue;
             }
             let view = self.clients.view(person.state);
@@ -246,11 +246,6 @@ impl<K: Kit> World<K> {
             };
             deadline(&|pace| Choice::ServerTimer(place, pace), is_due, view.wait);
         }
-    }
-
-    /// Whether another attempt would be more than a state can hold.
-    fn opens_too_many(&self, state: &State) -> bool {
-        state.links.len() + 1 >= LINKS_MAX
     }
 
     fn wishes(&self, state: &State, choices: &mut Vec<Choice>) {

@@ -48,7 +48,7 @@ pub enum End {
     States,
     /// As many steps were taken as may be.
     Depth,
-    /// Some states would have held more transports or servers than a state has room for.
+    /// Some states would have held more transports, frames or servers than a state has room for.
     Room,
     /// The caller has had enough.
     Stopped,

@@ -20,13 +20,16 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) const NO_SERVER: u8 = u8::MAX;
 
 /// Transports that exist at once.
-pub(super) const LINKS_MAX: usize = 7;
+const LINKS_MAX: usize = 7;
 
 /// Servers that are ever started.
-pub(super) const SERVERS_MAX: usize = 5;
+const SERVERS_MAX: usize = 5;
 
 /// Frames on one way.
-const QUEUE_MAX: usize = 16;
+const QUEUE_MAX: usize = 20;
+
+/// Frames on one way that are more than this world is made for: one choice may add some to them.
+const CROWD: usize = 12;
 
 /// A few things in order, in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,6 +198,13 @@ impl Default for Link {
             exit: None,
             end_told: false,
         }
+    }
+}
+
+impl Link {
+    /// Whether it soon holds more than it has room for.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.up.len() > CROWD || self.down.len() > CROWD
     }
 }
 

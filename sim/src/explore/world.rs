@@ -163,6 +163,7 @@ impl<K: Kit> World<K> {
             | Choice::Stop(_)
             | Choice::ProgramEnds(_) => self.happen_on_host(state, choice),
         }
+        self.overflowed |= state.links.iter().any(Link::is_crowded);
         state.forget();
         if let Some(story) = &mut self.story {
             story.end(self.broken.as_mut());

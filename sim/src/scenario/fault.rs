@@ -115,8 +115,12 @@ faults! {
     RecordTorn "record-torn" host at_once recoverable [],
     /// The server's record is removed.
     RecordMissing "record-missing" host at_once recoverable [],
+    /// The server's record can be read, and names another server.
+    RecordGarbled "record-garbled" host at_once hostile [],
     /// The tombstone is half written.
     TombstoneTorn "tombstone-torn" host at_once recoverable [],
+    /// The tombstone can be read, and names another server.
+    TombstoneGarbled "tombstone-garbled" host at_once recoverable [],
     /// The sockets' files are removed.
     SocketRemoved "socket-removed" host at_once hostile [],
     /// Nothing can be written.

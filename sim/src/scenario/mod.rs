@@ -4,14 +4,20 @@
 //! fault   what goes wrong, where, for how long
 //! act     what the user does
 //! text    the file format: what regressions are kept in
+//! file    and whatever else a file may hold
+//! bounds  what a scenario may say
 //! draw    seed to scenario
 //! ```
 //!
 //! A scenario gives one run, always the same. What its faults do is left to the world.
 
 mod act;
+mod bounds;
 mod draw;
 mod fault;
+mod file;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::time::Duration;
@@ -19,6 +25,7 @@ use std::time::Duration;
 pub use act::{Act, User};
 pub use draw::draw;
 pub use fault::{Fault, FaultKind};
+pub use file::{LoadError, load};
 use reattach::session::{BackoffConfig, ClientConfig, First, LaunchConfig, ServerConfig, WindowConfig};
 pub use text::{ParseError, parse, print};
 

@@ -14,17 +14,23 @@
 //! at 12.5s fault server-hang for 1m
 //! ```
 //!
-//! `set` lines may be left out, and then have their defaults. Drawing is left to `draw`.
+//! `set` lines may be left out, and then have their defaults. Nothing is said twice, and nothing
+//! happens after the end. Drawing is left to `draw`, and what makes sense to `bounds`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use reattach::session::First;
 
+use super::bounds::{self, ENTRIES_MAX, REQUESTS_MAX};
 use super::{Act, CLIENTS_MAX, Entry, Fault, FaultKind, Mode, Scenario, Setting, User, What};
 
 /// Version of the format: the number on the first line.
 const VERSION: &str = "1";
+
+/// Letters of what somebody wrote that a sentence repeats: enough to find the place.
+const SHOWN_LETTERS_MAX: usize = 60;
 
 /// A file that is no scenario.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,52 +56,98 @@ pub fn parse(text: &str) -> Result<Scenario, ParseError> {
         entries: Vec::new(),
     };
     let mut versioned = false;
+    let mut said = BTreeMap::new();
+    let mut requests = 0;
+    let mut lines = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default();
         let words: Vec<&str> = line.split_whitespace().collect();
         if words.is_empty() {
             continue;
         }
+        let line = index + 1;
         let read = if versioned { parse_line(&words, &mut scenario) } else { parse_version(&words) };
-        read.map_err(|why| ParseError { line: index + 1, why })?;
+        let read = read.and_then(|()| if versioned { once(&words, line, &mut said) } else { Ok(()) });
+        let read = read.and_then(|()| few(&scenario, &mut lines, line, &mut requests));
+        read.map_err(|why| ParseError { line, why })?;
         versioned = true;
     }
     if !versioned {
         let why = format!("the file is empty; a scenario begins with \"scenario {VERSION}\"");
         return Err(ParseError { line: 1, why });
     }
+    let end = scenario.duration;
+    if let Some((entry, line)) = scenario.entries.iter().zip(lines).find(|(entry, _)| entry.at > end) {
+        let why = format!("{} is after the end: the duration is {}", time(entry.at), time(end));
+        return Err(ParseError { line, why });
+    }
     scenario.entries.sort_by_key(|entry| entry.at);
     Ok(scenario)
+}
+
+/// What a line says must not have been said before.
+fn once(words: &[&str], line: usize, said: &mut BTreeMap<String, usize>) -> Result<(), String> {
+    let what = match words {
+        ["at", ..] => return Ok(()),
+        ["set", name, ..] => format!("set {name}"),
+        [name, ..] => (*name).to_owned(),
+        [] => return Ok(()),
+    };
+    let told = format!("{what} was said on line");
+    match said.insert(what, line) {
+        Some(before) => Err(format!("{told} {before} before, and is said once")),
+        None => Ok(()),
+    }
+}
+
+/// Keeps the line of the last entry, and count of what a run can take.
+fn few(scenario: &Scenario, lines: &mut Vec<usize>, line: usize, requests: &mut u32) -> Result<(), String> {
+    if lines.len() == scenario.entries.len() {
+        return Ok(());
+    }
+    lines.push(line);
+    if lines.len() > ENTRIES_MAX {
+        return Err(format!("more than {ENTRIES_MAX} things happen, and that many are accepted"));
+    }
+    if let Some(Entry { what: What::User(User { act: Act::Send { count, .. }, .. }), .. }) =
+        scenario.entries.last()
+    {
+        *requests = requests.saturating_add(*count);
+    }
+    if *requests > REQUESTS_MAX {
+        return Err(format!("the users send {requests} requests so far; {REQUESTS_MAX} in all are accepted"));
+    }
+    Ok(())
 }
 
 fn parse_version(words: &[&str]) -> Result<(), String> {
     match words {
         ["scenario", VERSION] => Ok(()),
-        ["scenario", version] => Err(format!("version {version} is not known, only {VERSION} is")),
+        ["scenario", version] => Err(format!("version {} is not known, only {VERSION} is", shown(version))),
         _ => Err(format!("a scenario begins with \"scenario {VERSION}\"")),
     }
 }
 
 fn parse_line(words: &[&str], scenario: &mut Scenario) -> Result<(), String> {
     match words {
-        ["seed", seed] => scenario.seed = number(seed)?,
+        ["seed", seed] => scenario.seed = bounds::SEED.read(seed)?,
         ["mode", "recoverable"] => scenario.mode = Mode::Recoverable,
         ["mode", "hostile"] => scenario.mode = Mode::Hostile,
-        ["duration", time] => scenario.duration = duration(time)?,
+        ["duration", time] => scenario.duration = bounds::DURATION.read(time)?,
         ["set", name, value] => parse_setting(name, value, &mut scenario.setting)?,
         ["at", time, "fault", rest @ ..] => {
             let what = What::Fault(parse_fault(rest)?);
-            scenario.entries.push(Entry { at: duration(time)?, what });
+            scenario.entries.push(Entry { at: bounds::AT.read(time)?, what });
         }
         ["at", time, name, rest @ ..] => {
             let what = What::User(User { client: client(name)?, act: parse_act(rest)? });
-            scenario.entries.push(Entry { at: duration(time)?, what });
+            scenario.entries.push(Entry { at: bounds::AT.read(time)?, what });
         }
         _ => {
             return Err(format!(
                 "\"{}\" is not one of: seed N, mode recoverable|hostile, duration TIME, set NAME VALUE, \
                  at TIME CLIENT ACT, at TIME fault KIND",
-                words.join(" ")
+                shown(&words.join(" "))
             ));
         }
     }
@@ -104,28 +156,29 @@ fn parse_line(words: &[&str], scenario: &mut Scenario) -> Result<(), String> {
 
 fn parse_setting(name: &str, value: &str, setting: &mut Setting) -> Result<(), String> {
     match name {
-        "latency" => setting.latency = duration(value)?,
-        "bandwidth" => setting.bandwidth = at_least_one(value)?,
-        "ssh-time" => setting.ssh_time = duration(value)?,
-        "step-time" => setting.step_time = duration(value)?,
-        "program-time" => setting.program_time = duration(value)?,
-        "idle-lifetime" => setting.idle_lifetime = duration(value)?,
-        "unmet-lifetime" => setting.unmet_lifetime = duration(value)?,
-        "window" => setting.window = at_least_one(value)?,
-        "window-frames" => setting.window_frames = at_least_one(value)?,
-        "attempts-max" => setting.attempts_max = at_least_one(value)?,
-        "pids" => setting.pids = at_least_one(value)?.clamp(4, 64),
+        "latency" => setting.latency = bounds::LATENCY.read(value)?,
+        "bandwidth" => setting.bandwidth = bounds::BANDWIDTH.read(value)?,
+        "ssh-time" => setting.ssh_time = bounds::SSH_TIME.read(value)?,
+        "step-time" => setting.step_time = bounds::STEP_TIME.read(value)?,
+        "program-time" => setting.program_time = bounds::PROGRAM_TIME.read(value)?,
+        "idle-lifetime" => setting.idle_lifetime = bounds::LIFETIME.read(value)?,
+        "unmet-lifetime" => setting.unmet_lifetime = bounds::LIFETIME.read(value)?,
+        "window" => setting.window = bounds::WINDOW.read(value)?,
+        "window-frames" => setting.window_frames = bounds::WINDOW_FRAMES.read(value)?,
+        "attempts-max" => setting.attempts_max = bounds::ATTEMPTS.read(value)?,
+        "pids" => setting.pids = bounds::PIDS.read(value)?,
         "wake-told" => {
             setting.wake_told = match value {
                 "yes" => true,
                 "no" => false,
-                _ => return Err(format!("\"{value}\" is neither yes nor no")),
+                _ => return Err(format!("\"{}\" is neither yes nor no", shown(value))),
             };
         }
         _ => {
             return Err(format!(
-                "\"{name}\" cannot be set; latency, bandwidth, ssh-time, step-time, program-time, \
-                 idle-lifetime, unmet-lifetime, window, window-frames, attempts-max, pids and wake-told can"
+                "\"{}\" cannot be set; latency, bandwidth, ssh-time, step-time, program-time, \
+                 idle-lifetime, unmet-lifetime, window, window-frames, attempts-max, pids and wake-told can",
+                shown(name)
             ));
         }
     }
@@ -137,11 +190,13 @@ fn parse_act(words: &[&str]) -> Result<Act, String> {
         ["open", "start"] => Act::Open(First::Start),
         ["open", "replace"] => Act::Open(First::Replace),
         ["open", "takeover"] => Act::Open(First::Takeover),
-        ["send", count, "every", every, "of", bytes] => {
-            Act::Send { count: number(count)?, every: duration(every)?, bytes: number(bytes)? }
-        }
+        ["send", count, "every", every, "of", bytes] => Act::Send {
+            count: bounds::REQUESTS.read(count)?,
+            every: bounds::EVERY.read(every)?,
+            bytes: bounds::REQUEST_BYTES.read(bytes)?,
+        },
         ["finish"] => Act::Finish,
-        ["signal", signal] => Act::Signal(number(signal)?),
+        ["signal", signal] => Act::Signal(bounds::SIGNAL.read(signal)?),
         ["close"] => Act::Close,
         ["retry"] => Act::Retry,
         ["restart"] => Act::Restart,
@@ -150,7 +205,7 @@ fn parse_act(words: &[&str]) -> Result<Act, String> {
             return Err(format!(
                 "\"{}\" is no act; accepted are open start|replace|takeover, send N every TIME of BYTES, \
                  finish, signal N, close, retry, restart and network-up",
-                words.join(" ")
+                shown(&words.join(" "))
             ));
         }
     })
@@ -160,26 +215,27 @@ fn parse_fault(words: &[&str]) -> Result<Fault, String> {
     let (name, mut rest) = words.split_first().ok_or("a fault needs a kind")?;
     let kind = FaultKind::from_name(name).ok_or_else(|| {
         let known: Vec<_> = FaultKind::ALL.iter().map(|kind| kind.name()).collect();
-        format!("\"{name}\" is no fault; known are {}", known.join(", "))
+        format!("\"{}\" is no fault; known are {}", shown(name), known.join(", "))
     })?;
     let usual = kind.numbers().first().copied().unwrap_or_default();
     let mut fault = Fault { kind, target: None, number: usual, duration: Duration::ZERO };
+    let (mut lasts, mut numbered) = (kind.is_lasting(), !kind.numbers().is_empty());
     loop {
         rest = match rest {
             [] => break,
-            ["for", time, rest @ ..] if kind.is_lasting() => {
-                fault.duration = duration(time)?;
+            ["for", time, rest @ ..] if std::mem::take(&mut lasts) => {
+                fault.duration = bounds::LASTING.read(time)?;
                 rest
             }
-            ["with", value, rest @ ..] if !kind.numbers().is_empty() => {
-                fault.number = number(value)?;
+            ["with", value, rest @ ..] if std::mem::take(&mut numbered) => {
+                fault.number = bounds::read_fault(kind, value)?;
                 rest
             }
             [name, rest @ ..] if kind.is_targeted() && fault.target.is_none() => {
                 fault.target = Some(client(name)?);
                 rest
             }
-            _ => return Err(format!("{kind} does not take \"{}\"", rest.join(" "))),
+            _ => return Err(format!("{kind} does not take \"{}\"", shown(&rest.join(" ")))),
         };
     }
     if kind.is_targeted() && fault.target.is_none() {
@@ -191,23 +247,20 @@ fn parse_fault(words: &[&str]) -> Result<Fault, String> {
 fn client(name: &str) -> Result<u8, String> {
     match name.as_bytes() {
         [letter @ b'a'..=b'z'] if letter - b'a' < CLIENTS_MAX => Ok(letter - b'a'),
-        _ => Err(format!("\"{name}\" is no client; there are a, b and c")),
+        _ => Err(format!("\"{}\" is no client; there are a, b and c", shown(name))),
     }
 }
 
-fn number<T: std::str::FromStr>(word: &str) -> Result<T, String> {
-    word.parse().map_err(|_| format!("\"{word}\" is not a number that fits here"))
+/// What somebody wrote, short enough to be part of a sentence.
+pub(super) fn shown(text: &str) -> String {
+    let mut letters = text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
+    let start: String = letters.by_ref().take(SHOWN_LETTERS_MAX).collect();
+    if letters.next().is_some() { format!("{start}…") } else { start }
 }
 
-fn at_least_one(word: &str) -> Result<u32, String> {
-    match number(word)? {
-        0 => Err("0 is too small: at least 1".to_owned()),
-        number => Ok(number),
-    }
-}
-
-fn duration(word: &str) -> Result<Duration, String> {
-    let bad = || format!("\"{word}\" is no duration; write 1.5s, 20ms, 250us, 2m or 24h");
+/// Reads a duration, whatever it is for.
+pub(super) fn duration(word: &str) -> Result<Duration, String> {
+    let bad = || format!("\"{}\" is no duration; write 1.5s, 20ms, 250us, 2m or 24h", shown(word));
     let split = word.find(|letter: char| letter.is_ascii_alphabetic()).ok_or_else(bad)?;
     let (digits, unit) = word.split_at(split);
     let micros: u64 = match unit {
@@ -219,7 +272,7 @@ fn duration(word: &str) -> Result<Duration, String> {
         _ => return Err(bad()),
     };
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-    if !part.bytes().all(|digit| digit.is_ascii_digit()) || part.len() > 6 {
+    if !(whole.bytes().chain(part.bytes())).all(|digit| digit.is_ascii_digit()) || part.len() > 6 {
         return Err(bad());
     }
     let mut total = whole.parse::<u64>().ok().and_then(|whole| whole.checked_mul(micros)).ok_or_else(bad)?;
@@ -243,7 +296,8 @@ pub fn print(scenario: &Scenario) -> String {
     for (name, value) in settings(&scenario.setting) {
         writeln!(text, "set {name} {value}").expect("a string takes everything");
     }
-    for entry in &scenario.entries {
+    // What is after the end never happens.
+    for entry in scenario.entries.iter().filter(|entry| entry.at <= scenario.duration) {
         writeln!(text, "at {} {}", time(entry.at), entry.what).expect("a string takes everything");
     }
     text
@@ -267,7 +321,7 @@ fn settings(setting: &Setting) -> [(&'static str, String); 12] {
 }
 
 /// A duration in the largest unit that needs no more than six decimals.
-fn time(duration: Duration) -> String {
+pub(super) fn time(duration: Duration) -> String {
     let micros = duration.as_micros();
     match micros {
         0 => "0s".to_owned(),

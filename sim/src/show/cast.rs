@@ -230,7 +230,9 @@ fn role_of(kind: FaultKind) -> Role {
         | FaultKind::PidFileMissing
         | FaultKind::RecordTorn
         | FaultKind::RecordMissing
+        | FaultKind::RecordGarbled
         | FaultKind::TombstoneTorn
+        | FaultKind::TombstoneGarbled
         | FaultKind::SocketRemoved
         | FaultKind::DiskFull
         | FaultKind::Reboot

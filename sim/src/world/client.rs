@@ -3,6 +3,9 @@
 //! What the user does and sees is left to `editor`, the ssh below to `link`, and whether what the
 //! machine says is true to `judge`.
 
+use std::time::Duration;
+
+use reattach::proto::limits::BACKOFF_MIN;
 use reattach::proto::{ProgramExit, Seq, SessionId, encode};
 use reattach::session::client::{Attempt, Cause, Client, Effect, Input, Launch, News, Status};
 use reattach::session::{First, Time};
@@ -16,6 +19,9 @@ use crate::check::{Goal, Promise};
 use crate::machine::{ClientMachine, Kit};
 use crate::trace::{Mark, Wire};
 
+/// Time between two attempts of one outage: the shortest delay but the first, which there is none of.
+const PAUSE_MIN: Duration = BACKOFF_MIN.saturating_sub(BACKOFF_MIN.checked_div(4).expect("four parts"));
+
 pub(super) struct ClientProcess<C> {
     pub(super) machine: C,
     /// Its session's place in the world's list: also the tag of its requests.
@@ -27,8 +33,9 @@ pub(super) struct ClientProcess<C> {
     pub(super) editor: Editor,
     pub(super) alarm: Alarm,
     pub(super) hangs: u32,
-    /// Highest attempt so far.
+    /// Highest attempt so far, and when it was made.
     attempt: Attempt,
+    attempted_at: Time,
     /// The highest number that was sent.
     pub(super) sent: Seq,
     /// Attempts to reattach since the last handshake or wake-up.
@@ -70,6 +77,7 @@ impl<K: Kit> World<'_, K> {
             alarm: Alarm::default(),
             hangs: 0,
             attempt: 0,
+            attempted_at: Time::ZERO,
             sent: 0,
             tries: 0,
             exhausted: false,
@@ -178,7 +186,9 @@ impl<K: Kit> World<'_, K> {
 
     fn on_open(&mut self, client: ClientId, attempt: Attempt, launch: Launch) {
         let attempts_max = self.scenario.setting.attempts_max;
+        let now = self.laptop_now();
         let process = &mut self.clients[client as usize];
+        let paused = now.since(std::mem::replace(&mut process.attempted_at, now));
         let session = &mut self.sessions[process.session as usize];
         let one = process.link.is_none() && attempt > process.attempt;
         process.attempt = attempt;
@@ -196,6 +206,11 @@ impl<K: Kit> World<'_, K> {
         self.judge(Promise::AttemptsMax, tries <= attempts_max, || {
             format!("client {client} tries {tries} times, {attempts_max} are allowed")
         });
+        if tries > 1 {
+            self.judge(Promise::AttemptsPaced, paused >= PAUSE_MIN, || {
+                format!("client {client} makes attempt {tries} of an outage {paused:?} after the last")
+            });
+        }
         self.judge(Promise::NeverSpawn, !reattach || launch == Launch::Reattach, || {
             format!("client {client} asks attempt {attempt} to {launch:?}, and it is not its first")
         });
@@ -213,11 +228,13 @@ impl<K: Kit> World<'_, K> {
         });
         self.film(|_| Mark::Client { client, status: status.clone(), attempt, why: cause.to_string() });
         let restarts = status == Status::Connecting;
-        let leaves = !before.is_final() || restarts || matches!(status, Status::Closed(_));
+        let left = matches!(before, Status::Closed(_));
+        let leaves = !before.is_final() || (!left && restarts) || matches!(status, Status::Closed(_));
         self.judge(Promise::EndAbsorbing, leaves, || {
             format!("client {client} went from {before} to {status}")
         });
         self.judge_count(client, &status);
+        self.judge_calm(client, &status);
         match &status {
             Status::Connecting | Status::HeartbeatMissed(_) => {}
             Status::Connected => self.on_connected(client, &before, cause),

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use reattach::proto::limits::PAIR_TIMEOUT;
 use reattach::proto::{Decoder, PREAMBLE};
-use reattach::session::server::{Input, News};
+use reattach::session::server::{Input, News, TransportId};
 
 use super::host::Half;
 use super::pipe::{Arrived, Mark, Pipe, Wire};
 use super::queue::EventKind;
 use super::{ConnId, ProxyId, ServerId, World};
-use crate::check::Goal;
+use crate::check::{Goal, Promise};
 use crate::machine::{Kit, ServerMachine as _};
 use crate::trace;
 
@@ -104,10 +104,20 @@ impl<K: Kit> World<'_, K> {
             trace::Mark::Attached { conn: id, link, server }
         });
         self.trace.preamble_sent(self.now, trace::Wire::Down(id));
+        let before = self.attached_to(server);
         self.server_input(server, Input::Opened(u64::from(id)));
+        let after = self.attached_to(server);
+        self.judge(Promise::StrangerKeptOut, after == before, || {
+            format!("transport {id} has not said who it is, and displaces transport {before:?}")
+        });
         self.schedule_conn_down(id);
         self.schedule_conn_up(id);
         self.server_settle(server);
+    }
+
+    /// The transport that a server is attached to.
+    fn attached_to(&self, server: ServerId) -> Option<TransportId> {
+        self.servers[server as usize].machine.as_ref().and_then(|machine| machine.inner().attached())
     }
 
     pub(super) fn on_half_timeout(&mut self, id: ConnId) {

@@ -6,7 +6,7 @@ use reattach::proto::{GoneReason, ProgramExit};
 use reattach::session::client::Input;
 
 use super::host::Process;
-use super::judge::Paper;
+use super::judge::{Paper, garbled};
 use super::{ClientId, ServerId, World};
 use crate::machine::Kit;
 use crate::scenario::{CLIENTS_MAX, Fault, FaultKind, What};
@@ -214,6 +214,24 @@ impl<K: Kit> World<'_, K> {
                     && let Some(truth) = self.truth_of(mark.instance)
                 {
                     truth.word = Paper::Lost;
+                }
+            }
+            FaultKind::RecordGarbled => {
+                if let Some(record) = &mut self.host.files.record {
+                    record.instance = garbled(record.instance);
+                    let instance = record.instance;
+                    if let Some(truth) = self.truth_of(instance) {
+                        truth.record = Paper::Garbled;
+                    }
+                }
+            }
+            FaultKind::TombstoneGarbled => {
+                if let Some(mark) = &mut self.host.files.tombstone {
+                    mark.instance = garbled(mark.instance);
+                    let instance = mark.instance;
+                    if let Some(truth) = self.truth_of(instance) {
+                        truth.word = Paper::Garbled;
+                    }
                 }
             }
             FaultKind::SocketRemoved => self.host.listener = None,

@@ -27,7 +27,8 @@ pub(super) enum Half {
     Output,
 }
 
-/// What a file holds; `None` where it is missing, torn or garbled.
+/// What a reader finds in each file. A torn one, of which no reader makes sense, is as good as a missing
+/// one; what a garbled one says is believed as far as anybody can.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     pub(super) record: Option<Record>,

@@ -94,6 +94,8 @@ pub(crate) struct World<'s, K: Kit> {
     /// Laptops, clients, proxies and servers that are frozen.
     freezes: u32,
     healed_at: Time,
+    /// Everything has settled, and nothing more is to happen.
+    calm: bool,
     settle_until: Time,
     finished_at: Option<Time>,
     /// Links over which sessions were closed in order at the end.
@@ -127,6 +129,7 @@ impl<'s, K: Kit> World<'s, K> {
             deferred: Vec::new(),
             freezes: 0,
             healed_at: Time::ZERO,
+            calm: false,
             settle_until: Time::ZERO,
             finished_at: None,
             leaving: Vec::new(),

@@ -217,6 +217,7 @@ impl<K: Kit> World<'_, K> {
             Step::LookAtLock { starter_busy } => {
                 let lock = self.host.look_at_lock();
                 let truth = &mut self.proxies[id as usize].truth;
+                truth.starter_busy = starter_busy;
                 truth.lock = Some(lock);
                 truth.holder = self.host.lock;
                 self.proxies[id as usize].steps.push_front(Step::LookAtFiles { starter_busy, lock });

@@ -53,6 +53,11 @@ pub(super) struct ServerProcess<S> {
 }
 
 impl<S> ServerProcess<S> {
+    /// Whether it lives, and its starter was told that it is ready.
+    pub(super) fn is_ready(&self) -> bool {
+        self.alive && self.told
+    }
+
     /// Whether it accepts and serves.
     pub(super) fn is_running(&self) -> bool {
         self.alive && self.machine.is_some()
@@ -137,7 +142,7 @@ impl<K: Kit> World<'_, K> {
                 let now = self.host_now();
                 let process = &mut self.servers[id as usize];
                 process.machine = Some(K::Server::new(config, process.instance, now));
-                process.truth.detached_at = now;
+                process.truth.detached_at = Some(now);
                 self.server_effects(id);
                 self.server_settle(id);
                 Stage::Ready
@@ -256,8 +261,11 @@ impl<K: Kit> World<'_, K> {
         let process = &mut self.servers[id as usize];
         let before = std::mem::replace(&mut process.status, status);
         match status {
-            Status::Attached(_) => process.truth.met = true,
-            Status::Unmet | Status::Detached => process.truth.detached_at = now,
+            Status::Attached(_) => {
+                process.truth.met = true;
+                process.truth.detached_at = None;
+            }
+            Status::Unmet | Status::Detached => process.truth.detached_at = Some(now),
             Status::Ended(_) => {}
         }
         if *cause == Cause::Silence {
@@ -290,6 +298,7 @@ impl<K: Kit> World<'_, K> {
                     break;
                 };
                 self.trace.frame_sent(self.now, trace::Wire::Down(transport as ConnId), &frame);
+                process.truth.exit_sent |= matches!(frame, Frame::Exit { .. });
                 self.scratch.clear();
                 encode(&frame, &mut self.scratch);
                 conn.down.push(self.now, &WIRE, &self.scratch);

@@ -7,6 +7,7 @@ mod browser;
 mod determinism;
 mod explore;
 mod kits;
+mod mutants;
 mod picture;
 mod put_back;
 mod shrink;

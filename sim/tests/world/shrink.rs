@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use reattach_sim::check::{Promise, Violation};
+use reattach_sim::explore::{Allowance, Bounds, explore};
 use reattach_sim::machine::{Kit, Real};
 use reattach_sim::run::run_with;
 use reattach_sim::scenario::{Scenario, draw, parse};
@@ -102,6 +103,30 @@ fn a_bug_has_one_minimal_size_wherever_it_showed() {
     same_size::<WithStubbornClient>(Promise::AttemptsMax);
     same_size::<WithStutteringClient>(Promise::DeliveredOnce);
     same_size::<WithZombieKeepingServer>(Promise::OwnerGetsIn);
+}
+
+/// What users do and what goes wrong on a shortest way that the explorer finds.
+fn shortest<K: Kit>(promise: Promise) -> usize {
+    let left = Allowance { messages: 1, crashes: 1, cuts: 2, ..Allowance::default() };
+    let report = explore::<K>(Bounds { clients: 1, left, ..Bounds::default() }, |_| true);
+    let example = report.counterexample.expect("the bug is put back");
+    assert_eq!(example.violation.promise, promise);
+    example.lines.iter().filter(|line| line.who.starts_with("user") || line.who == "fault").count()
+}
+
+#[test]
+fn minimal_scenarios_are_about_as_short_as_the_explorers_shortest_way() {
+    fn compare<K: Kit>(promise: Promise) {
+        let shortest = shortest::<K>(promise);
+        let shrunk = shrunk::<K>(&breaking::<K>(promise).next().unwrap()).after.entries;
+        println!("{promise}: {shrunk} entries, {shortest} on the explorer's shortest way");
+        assert!(shrunk * 4 <= shortest * 5, "{promise}: {shrunk} entries, {shortest} are enough");
+    }
+    compare::<WithSpawningProxy>(Promise::NeverSpawn);
+    compare::<WithCredulousClient>(Promise::StaleIgnored);
+    compare::<WithStubbornClient>(Promise::AttemptsMax);
+    compare::<WithStutteringClient>(Promise::DeliveredOnce);
+    compare::<WithZombieKeepingServer>(Promise::OwnerGetsIn);
 }
 
 #[test]

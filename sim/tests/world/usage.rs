@@ -31,6 +31,78 @@ fn wrong_calls_are_named_and_exit_with_64() {
 }
 
 #[test]
+fn what_is_wrong_is_one_line() {
+    for args in [&["run"][..], &["dance"], &["run", "7", "--nonsense"], &["campaign", "--time", "soon"]] {
+        let told = String::from_utf8(sim(args).stderr).unwrap();
+        assert_eq!(told.lines().count(), 1, "{args:?}: {told}");
+        assert!(told.starts_with("error: "), "{told}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_no_wrong_call_and_nobody_listening_no_error() {
+    let binary = env!("CARGO_BIN_EXE_reattach-sim");
+    for args in [&["run", "7"][..], &["run", "7", "--json"], &["check-determinism", "--print", "hashes"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = Command::new(binary).args(args).stdout(full).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(74), "{args:?}: {told}");
+        assert!(told.starts_with("error: the standard output cannot be written: "), "{told}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(binary).args(args).stdout(writer).output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{args:?}");
+        assert_eq!(output.status.code(), Some(141), "{args:?}");
+    }
+}
+
+#[test]
+fn a_trace_from_a_time_after_its_end_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("seven.scenario");
+    let path = file.to_str().unwrap();
+    sim(&["run", "7", "--json", "--save", path]);
+    let output = sim(&["replay", path, "--from", "9s", "--until", "3s"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert_eq!(told, "error: --from 9s is after --until 3s: the trace between them is empty\n");
+}
+
+#[test]
+fn an_empty_part_is_named() {
+    let output = sim(&["campaign", "--seeds", "0..2", "--shard", "3/4"]);
+    assert_eq!(output.status.code(), Some(64));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told, "error: part 3/4 of the seeds 0..2 holds none of them\n");
+}
+
+#[test]
+fn a_campaign_with_seeds_and_a_time_ends_with_whichever_comes_first() {
+    let output = sim(&["campaign", "--seeds", "0..40", "--time", "10m", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["runs"], 40, "{report}");
+}
+
+#[test]
+fn a_file_that_was_cut_off_or_is_no_text_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.scenario");
+    let cases: [(&[u8], &str); 3] = [
+        (b"scenario 1\nat 5s fau", "bad.scenario was cut off: its last line, \"at 5s fau\", has no end"),
+        (b"\xff\xfe\n", "bad.scenario is no scenario: it is no text"),
+        (&[b'x'; 2 << 20], "bad.scenario is no scenario: it has more than 1048576 bytes"),
+    ];
+    for (bytes, why) in cases {
+        std::fs::write(&file, bytes).unwrap();
+        let output = sim(&["replay", file.to_str().unwrap()]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64));
+        assert!(told.ends_with(&format!("{why}\n")), "{told}");
+    }
+}
+
+#[test]
 fn a_campaign_ends_with_the_last_seed_that_there_is() {
     let output = sim(&["campaign", "--seeds", "18446744073709551610..18446744073709551615", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -240,6 +240,56 @@ fn a_close_while_the_server_answers_still_tells_it() {
 }
 
 #[test]
+fn asks_to_take_over_until_it_was_let_in_and_never_again() {
+    let asks = |client: &mut Client| {
+        news(client, at(0), News::Preamble);
+        let [Frame::Hello(hello)] = &transmit(client)[..] else { panic!("no Hello") };
+        hello.takeover
+    };
+    for (first, takes_over) in [(First::Takeover, true), (First::Start, false), (First::Replace, false)] {
+        let mut client = connecting(ClientConfig { first, ..config() });
+        assert_eq!(asks(&mut client), takes_over);
+        news(&mut client, at(1), exited(ProgramExit::Code(255)));
+        assert_eq!(asks(&mut client), takes_over, "its first attempt was cut");
+        let welcome = welcome(&client);
+        news(&mut client, at(2), News::Frame(Frame::Welcome(welcome)));
+        news(&mut client, at(3), News::Garbled("noise".to_owned()));
+        input(&mut client, at(3), Input::Retry);
+        assert!(!asks(&mut client), "it would displace itself");
+    }
+}
+
+#[test]
+fn three_broken_transports_in_a_row_are_a_broken_server() {
+    let mut client = connected(at(0));
+    for (now, status) in [(1, Status::Reconnecting(1)), (2, Status::ReconnectFailed(1))] {
+        news(&mut client, at(now), News::Garbled("noise".to_owned()));
+        assert_eq!(client.status(), status);
+    }
+    timeout(&mut client, at(2_002));
+    let effects = news(&mut client, at(2_003), News::Garbled("still noise".to_owned()));
+    assert_eq!(client.status(), Status::Refused(Refused::Protocol("still noise".to_owned())));
+    assert!(matches!(effects[0], Effect::Close(3, Some(Bye { reason: ByeReason::ProtocolError, .. }))));
+}
+
+#[test]
+fn joins_no_stream_whose_numbers_would_run_out() {
+    const LAST: Seq = 1 << 62;
+    for (received, start, joins) in
+        [(0, 1, true), (LAST - 1, LAST, true), (0, 0, false), (0, LAST + 1, false), (LAST, 1, false)]
+    {
+        let mut client = connecting(ClientConfig { first: First::Takeover, ..config() });
+        news(&mut client, at(0), News::Preamble);
+        transmit(&mut client);
+        let welcome = Welcome { received, start, ..welcome(&client) };
+        news(&mut client, at(1), News::Frame(Frame::Welcome(welcome)));
+        assert_eq!(client.status().is_attached(), joins, "received {received}, start {start}");
+        let status = if joins { Status::Connected } else { Status::Reconnecting(1) };
+        assert_eq!(client.status(), status);
+    }
+}
+
+#[test]
 fn starts_over_with_a_full_budget_of_broken_protocols_too() {
     let mut client = connected(at(0));
     news(&mut client, at(1), News::Garbled("once".to_owned()));

@@ -47,6 +47,10 @@ impl Evidence {
 
     /// Why `expected`, or else the last server, is gone.
     pub fn reason(&self, expected: Option<InstanceId>) -> GoneReason {
+        // Whatever the record has become: who was there left word under the name that is asked for.
+        if let Some(word) = self.tombstone.filter(|mark| Some(mark.instance) == expected) {
+            return word.reason;
+        }
         let last = self.record.map(|record| record.instance).or(self.tombstone.map(|mark| mark.instance));
         let Some(last) = last else {
             return GoneReason::Unknown;

@@ -74,7 +74,8 @@ impl View {
     pub fn of_instance(self, instance: InstanceId) -> Self {
         let last_word = self.evidence.tombstone.map(|mark| mark.instance);
         let is_replaced = match self.evidence.record.map(|record| record.instance) {
-            Some(other) => other != instance,
+            // A successor's starter removes the last word: beside that, the record is somebody's error.
+            Some(other) => other != instance && last_word != Some(instance),
             None => self.starter_busy && last_word != Some(instance),
         };
         if !is_replaced {
@@ -167,6 +168,13 @@ mod tests {
             assert_eq!(told.lock == Lock::Free, is_gone, "{seen:?}");
             assert!(!is_gone || told.evidence.reason(None) == GoneReason::Replaced, "{seen:?}");
         }
+    }
+
+    #[test]
+    fn the_last_word_of_ours_counts_beside_a_record_that_names_another() {
+        let mut seen = view(Some(2), false);
+        seen.evidence.tombstone = Some(Mark { instance: InstanceId(1), reason: GoneReason::Stopped });
+        assert_eq!(seen.of_instance(InstanceId(1)), seen);
     }
 
     #[test]

@@ -279,11 +279,6 @@ impl Launch {
         }
     }
 
-    /// Whether the proxy carries bytes.
-    pub fn is_relaying(&self) -> bool {
-        matches!(self.state, State::Relay)
-    }
-
     fn on_survey(&mut self, now: Time, view: View) {
         match (view.lock, self.mode) {
             (Lock::Free, _) => self.spawn(now),

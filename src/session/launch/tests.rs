@@ -98,6 +98,26 @@ fn a_view_that_was_not_asked_for_changes_nothing() {
 }
 
 #[test]
+fn a_replacers_word_counts_while_it_is_at_it_and_a_stoppers_ever_after() {
+    let gone = |starter_busy, reason| {
+        let mut launch = started(Mode::Reconnect(Some(SERVER)));
+        let inputs = [Input::Saw(held()), Input::Attached(Some(SERVER)), Input::Ended(Side::Server)];
+        inputs.into_iter().for_each(|input| launch.handle_input(Time::ZERO, input));
+        let record = Some(Record { instance: SERVER, boot: BOOT });
+        let intent = Some(Mark { instance: SERVER, reason });
+        let evidence = Evidence { record, intent, ..Evidence::none(BOOT) };
+        launch.handle_input(Time::ZERO, Input::Saw(View { starter_busy, evidence, ..free() }));
+        let Some(Effect::Exit(verdict)) = drain(&mut launch).pop() else { panic!("it goes on") };
+        assert_eq!(verdict.code, EXIT_NOT_RUNNING);
+        verdict.reason
+    };
+    assert_eq!(gone(true, GoneReason::Replaced), Some(GoneReason::Replaced));
+    assert_eq!(gone(false, GoneReason::Replaced), Some(GoneReason::Crashed), "it was given up");
+    assert_eq!(gone(true, GoneReason::Stopped), Some(GoneReason::Stopped));
+    assert_eq!(gone(false, GoneReason::Stopped), Some(GoneReason::Stopped));
+}
+
+#[test]
 fn files_explain_an_end_and_never_blame_it_on_the_wrong_server() {
     let (other, next_boot) = (InstanceId(8), Boot(2));
     let record = |instance| Some(Record { instance, boot: BOOT });
@@ -109,6 +129,11 @@ fn files_explain_an_end_and_never_blame_it_on_the_wrong_server() {
         ("no word at its end", Evidence { record: record(SERVER), ..none }, GoneReason::Crashed),
         ("its own word", Evidence { record: record(SERVER), tombstone: mark(SERVER, idle), ..none }, idle),
         ("only its own word", Evidence { tombstone: mark(SERVER, idle), ..none }, idle),
+        (
+            "its own word beside another's record",
+            Evidence { record: record(other), tombstone: mark(SERVER, idle), ..none },
+            idle,
+        ),
         ("another was started", Evidence { record: record(other), ..none }, GoneReason::Replaced),
         (
             "another's word",

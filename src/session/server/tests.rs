@@ -120,6 +120,81 @@ fn a_takeover_while_the_application_reads_nothing_does_not_overrun_the_inbox() {
 }
 
 #[test]
+fn ends_when_nobody_came_or_came_back_and_not_before() {
+    let ServerConfig { unmet_lifetime, idle_lifetime, .. } = ServerConfig::default();
+    let early = Duration::from_millis(1);
+    let unmet = server();
+    let mut detached = server();
+    hello(&mut detached, at(0), 1, first_hello(OWNER, 1));
+    detached.handle_input(at(0), Input::Transport(1, News::Lost));
+    for (mut server, lifetime, reason) in
+        [(unmet, unmet_lifetime, GoneReason::Unmet), (detached, idle_lifetime, GoneReason::Idle)]
+    {
+        server.handle_timeout(at(0) + lifetime - early);
+        assert_ne!(server.status(), Status::Ended(reason));
+        server.handle_timeout(at(0) + lifetime);
+        assert_eq!(server.status(), Status::Ended(reason));
+    }
+}
+
+#[test]
+fn news_of_a_displaced_transport_changes_nothing() {
+    let mut server = server();
+    hello(&mut server, at(0), 1, first_hello(OWNER, 1));
+    hello(&mut server, at(0), 2, next_hello(OWNER, 2, 0));
+    let before = server.clone();
+    let late = [News::Heard, News::Frame(input(1, 1)), News::Garbled("noise".to_owned()), News::Lost];
+    for news in late {
+        server.handle_input(at(1), Input::Transport(1, news));
+        assert_eq!(drain(&mut server), [Effect::Ignored(1)]);
+        assert_eq!(server, before);
+    }
+}
+
+#[test]
+fn speaks_with_whoever_knows_its_version() {
+    let cases = [
+        ((1, 1), Some(1)),
+        ((0, 1), Some(1)),
+        ((1, 3), Some(1)),
+        ((0, u16::MAX), Some(1)),
+        ((0, 0), None),
+        ((2, 3), None),
+        ((1, 0), None),
+    ];
+    for (protocol, spoken) in cases {
+        let mut server = server();
+        let effects = hello(&mut server, at(0), 1, Hello { protocol, ..first_hello(OWNER, 1) });
+        let protocol = |frame: &Frame| match frame {
+            Frame::Welcome(welcome) => Some(welcome.protocol),
+            _ => None,
+        };
+        assert_eq!(transmit(&mut server).first().and_then(protocol), spoken);
+        let is_refused = matches!(
+            &effects[..],
+            [Effect::Close(1, Some(Frame::Refused(Refusal { reason: RefusalReason::Protocol, .. })))]
+        );
+        assert_eq!(is_refused, spoken.is_none(), "{effects:?}");
+    }
+}
+
+#[test]
+fn a_silence_that_ended_two_seconds_ago_was_slept_through_and_a_shorter_one_was_not() {
+    let attached = || {
+        let mut server = server();
+        hello(&mut server, at(0), 1, first_hello(OWNER, 1));
+        server
+    };
+    let ServerConfig { silence_max, suspension_min, .. } = ServerConfig::default();
+    let mut asleep = attached();
+    asleep.handle_timeout(at(0) + silence_max + suspension_min);
+    assert_eq!(asleep.status(), Status::Attached(1));
+    let mut awake = attached();
+    awake.handle_timeout(at(0) + silence_max + suspension_min - Duration::from_millis(1));
+    assert_eq!(awake.status(), Status::Detached);
+}
+
+#[test]
 fn a_program_that_ended_is_the_reason_for_the_idle_end_after_it() {
     let mut server = server();
     hello(&mut server, at(0), 1, first_hello(OWNER, 1));

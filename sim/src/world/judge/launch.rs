@@ -1,5 +1,6 @@
 //! What proxies ask for, held against the world.
 
+use reattach::proto::verdict::EXIT_NOT_RUNNING;
 use reattach::session::client::Launch as Wish;
 use reattach::session::launch::{Effect, Holder, Lock, StopSignal};
 use reattach::session::{LaunchConfig, Time};
@@ -19,6 +20,8 @@ pub(in crate::world) struct LaunchTruth {
     pub(in crate::world) holder: Option<ServerId>,
     /// The last server that there was then, and whose record was written.
     pub(in crate::world) last_recorded: Option<ServerId>,
+    /// Somebody else had the starter lock when the proxy looked last.
+    pub(in crate::world) starter_busy: bool,
     /// Another starter had the starter lock.
     pub(in crate::world) waited: bool,
     /// No number was left for a process.
@@ -30,7 +33,8 @@ pub(in crate::world) struct LaunchTruth {
 impl<K: Kit> World<'_, K> {
     /// A reconnect looks and attaches: whatever else it asks for is not its to ask. A signal is
     /// meant for who held the lock when the proxy looked last, and the one that cannot be caught
-    /// comes after the other and its grace.
+    /// comes after the other and its grace. Only who asked for a fresh server stops a running one, and
+    /// who has started one leaves it alone from when it was ready.
     pub(in crate::world) fn judge_launch(&mut self, id: ProxyId, effect: &Effect) {
         let changes = match effect {
             Effect::Intend(..)
@@ -42,13 +46,48 @@ impl<K: Kit> World<'_, K> {
             Effect::DropStarter | Effect::Look | Effect::Attach | Effect::Relay | Effect::Exit(_) => false,
         };
         let proxy = &self.proxies[id as usize];
-        let may = proxy.first && self.links[proxy.link as usize].launch != Wish::Reattach;
+        let wish = self.links[proxy.link as usize].launch;
+        let may = proxy.first && wish != Wish::Reattach;
         self.judge(Promise::NeverSpawn, may || !changes, || {
             format!("proxy {id} serves a reconnect and asks for {effect:?}")
         });
-        if let Effect::Signal(holder, signal) = effect {
-            self.judge_demand(id, *holder, *signal);
+        match effect {
+            Effect::Signal(holder, signal) => {
+                let asked = wish == Wish::Replace;
+                self.judge(Promise::StrangerKeptOut, asked, || {
+                    format!("proxy {id} was to {wish:?} and stops the server that runs")
+                });
+                self.judge_demand(id, *holder, *signal);
+            }
+            Effect::AbandonSpawned => {
+                let spawned = self.proxies[id as usize].spawned;
+                let ready = spawned.is_some_and(|server| self.servers[server as usize].is_ready());
+                self.judge(Promise::ProvenSignal, !ready, || {
+                    format!("proxy {id} kills the server that it has started, which is ready")
+                });
+            }
+            Effect::Exit(verdict) if verdict.code == EXIT_NOT_RUNNING => self.judge_verdict(id),
+            Effect::Intend(..)
+            | Effect::Clean
+            | Effect::Spawn
+            | Effect::TakeStarter
+            | Effect::DropStarter
+            | Effect::Look
+            | Effect::Attach
+            | Effect::Relay
+            | Effect::Exit(_) => {}
         }
+    }
+
+    /// A proxy says that no server runs: it has seen that nobody holds the lock, and, unless it had
+    /// found its server before, that nobody is about to.
+    fn judge_verdict(&mut self, id: ProxyId) {
+        let Proxy { truth, relaying, .. } = &self.proxies[id as usize];
+        let free = truth.lock == Some(Lock::Free) && (*relaying || !truth.starter_busy);
+        let truth = truth.clone();
+        self.judge(Promise::NotRunningTrue, free, || {
+            format!("proxy {id} says that no server runs, or is being started; {truth:?}")
+        });
     }
 
     fn judge_demand(&mut self, id: ProxyId, holder: Holder, signal: StopSignal) {
@@ -66,6 +105,10 @@ impl<K: Kit> World<'_, K> {
             }),
         };
         let truth = truth.clone();
+        // Who could leave no word of it is about to replace that server all the same.
+        if let Some(server) = server {
+            self.servers[server as usize].truth.intended_at.get_or_insert(self.now);
+        }
         self.judge(Promise::ProvenSignal, seen && proper, || {
             format!("proxy {id} asks for {signal:?} to {holder:?}; {truth:?}")
         });

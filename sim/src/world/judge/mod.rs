@@ -20,7 +20,7 @@ use reattach::proto::limits::NOISE_BYTES_MAX;
 use reattach::proto::{GoneReason, ProgramExit};
 use reattach::session::First;
 use reattach::session::client::{Cause, Closed, Refused, Status};
-pub(super) use truth::{Paper, ServerTruth};
+pub(super) use truth::{Paper, ServerTruth, garbled};
 
 use super::{ClientId, ServerId, World};
 use crate::check::{Goal, Promise};
@@ -122,7 +122,10 @@ impl<K: Kit> World<'_, K> {
             Refused::AlreadyRunning => link.first && proxy.is_some_and(|proxy| proxy.truth.holder.is_some()),
             Refused::NotStarted(_) => link.first && proxy.is_some_and(|proxy| self.could_not_start(proxy)),
             // Nothing was heard of the proxy, so that it cannot have carried a Hello.
-            Refused::Unreachable(_) => !link.started && self.owned_by(session.id).is_none(),
+            // And its ssh has ended: while that asks for a password, nobody gives up.
+            Refused::Unreachable(_) => {
+                !link.started && link.exit.is_some() && self.owned_by(session.id).is_none()
+            }
             Refused::Protocol(_) => link.noise > NOISE_BYTES_MAX,
             Refused::Gap(_) => false,
         }

@@ -1,6 +1,10 @@
 //! What servers do, held against the world: what they keep, whom they let in, why they end.
 
+use std::time::Duration;
+
+use reattach::proto::limits::SILENCE_MAX;
 use reattach::proto::{GoneReason, Hello, SessionId};
+use reattach::session::outbox::Outbox;
 
 use super::super::server::ServerProcess;
 use super::super::{ConnId, ServerId, World};
@@ -47,6 +51,14 @@ impl<K: Kit> World<'_, K> {
             format!("server {id} keeps {frames} frames for {senders} clients, {outbox:?}, {inbox:?}")
         });
         if let Some(transport) = machine.attached() {
+            let latest = self.now + self.host.clock + SILENCE_MAX;
+            let due = machine.poll_timeout();
+            self.checks.judge(
+                self.now,
+                Promise::HeartbeatArmed,
+                due.is_some_and(|due| due <= latest),
+                || format!("server {id} is attached, and waits until {due:?} for a sign of life"),
+            );
             let conn = &self.conns[transport as usize];
             let open = conn.opened && !conn.server_gone && conn.server == Some(id);
             self.checks.judge(self.now, Promise::OneAttachment, open, || {
@@ -138,12 +150,16 @@ impl<K: Kit> World<'_, K> {
         let owner = process.machine.as_ref().and_then(|machine| machine.inner().owner());
         let owner = self.sessions.iter().find(|session| Some(session.id) == owner);
         let setting = &self.scenario.setting;
-        let away = now.since(truth.detached_at);
+        let away = truth.detached_at.map_or(Duration::ZERO, |since| now.since(since));
+        let lifetime = if truth.met { setting.idle_lifetime } else { setting.unmet_lifetime };
+        let kept = process.machine.as_ref().map(|machine| machine.inner().outbox());
+        let all_said = truth.exit_sent && kept.is_some_and(Outbox::is_empty);
         let holds = match reason {
             GoneReason::Idle => truth.met && away >= setting.idle_lifetime,
             GoneReason::Unmet => !truth.met && away >= setting.unmet_lifetime,
             GoneReason::Closed => owner.is_some_and(|session| session.closed_by_user),
-            GoneReason::Exited(exit) => process.program.exit == Some(exit),
+            // Its client has heard everything, or did not come for it.
+            GoneReason::Exited(exit) => process.program.exit == Some(exit) && (all_said || away >= lifetime),
             GoneReason::Stopped | GoneReason::Replaced => truth.terminated,
             GoneReason::Crashed | GoneReason::Rebooted | GoneReason::Unknown => false,
         };

@@ -13,6 +13,14 @@ use crate::machine::{Kit, ServerMachine as _};
 /// Time between the word that a server is about to be replaced and the signal.
 const INTENT_GRACE: Duration = Duration::from_secs(5);
 
+/// A bit that no name of a server has.
+const GARBLED: u128 = 1 << 100;
+
+/// The name that a garbled file has for a server: nobody's.
+pub(in crate::world) fn garbled(instance: InstanceId) -> InstanceId {
+    InstanceId(instance.0 | GARBLED)
+}
+
 /// What has become of something that a server wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::world) enum Paper {
@@ -31,7 +39,7 @@ pub(in crate::world) struct ServerTruth {
     /// A client was attached.
     pub(in crate::world) met: bool,
     /// Since when nobody is.
-    pub(in crate::world) detached_at: Time,
+    pub(in crate::world) detached_at: Option<Time>,
     /// What ended it.
     pub(in crate::world) end: Option<GoneReason>,
     /// It got as far as its record.
@@ -42,13 +50,15 @@ pub(in crate::world) struct ServerTruth {
     pub(in crate::world) word: Paper,
     /// A starter has removed its files since.
     pub(in crate::world) cleaned: bool,
-    /// When a starter left word that it is about to replace it.
+    /// When a starter left word, or gave the first signal, to replace it.
     pub(in crate::world) intended_at: Option<Time>,
     pub(in crate::world) died_at: Time,
     /// SIGTERM was sent to it.
     pub(in crate::world) terminated: bool,
     /// The host went down since it was started.
     pub(in crate::world) rebooted_since: bool,
+    /// The word of its program's end was sent.
+    pub(in crate::world) exit_sent: bool,
     /// Its lock is on a file that is no longer there: nobody can see that it lives.
     pub(in crate::world) lock_lost: bool,
     /// A byte was changed on its way to it.
@@ -90,8 +100,9 @@ impl<K: Kit> World<'_, K> {
         }
     }
 
-    /// What is known of a server by its name.
+    /// What is known of the server that has, or had before it was garbled, this name.
     pub(in crate::world) fn truth_of(&mut self, instance: InstanceId) -> Option<&mut ServerTruth> {
+        let instance = InstanceId(instance.0 & !GARBLED);
         self.servers.iter_mut().find(|server| server.instance == instance).map(|server| &mut server.truth)
     }
 
@@ -114,7 +125,7 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn is_gone(&self, client: ClientId, reason: GoneReason) -> bool {
         let session = self.session_of(client);
         if let Some(server) = session.server {
-            return self.explains(server, reason);
+            return self.explains(server, reason, true);
         }
         // It never met one: none may live that took its Hello, and the reason is that of the server
         // that its proxy met, or else of the last that there was when it looked.
@@ -128,21 +139,22 @@ impl<K: Kit> World<'_, K> {
         let met = proxy.conn.and_then(|conn| self.conns[conn as usize].server).or(proxy.spawned);
         match (met, proxy.truth.last_recorded) {
             (None, None) => reason == GoneReason::Unknown,
-            (met, last) => met.into_iter().chain(last).any(|server| self.explains(server, reason)),
+            (met, last) => met.into_iter().chain(last).any(|server| self.explains(server, reason, false)),
         }
     }
 
-    /// Whether a server is gone, for that reason as far as its files can tell.
-    fn explains(&self, id: ServerId, reason: GoneReason) -> bool {
+    /// Whether a server is gone, for that reason as far as its files can tell to somebody who knows
+    /// its name, or has to learn it from them.
+    fn explains(&self, id: ServerId, reason: GoneReason, named: bool) -> bool {
         let server = &self.servers[id as usize];
         let truth = &server.truth;
         if server.alive || truth.lock_lost {
-            // Nobody can see that it lives, or lived when it was looked for.
-            return truth.lock_lost;
+            // Nobody could see that it lived when it was looked for, or another's name stood in its place.
+            return truth.lock_lost || (truth.record == Paper::Garbled && reason == GoneReason::Replaced);
         }
         let newer = self.servers.iter().skip(id as usize + 1).any(|server| server.truth.recorded);
         // No word of it can be found.
-        let silent = truth.word != Paper::Whole || truth.record == Paper::Garbled;
+        let silent = truth.word != Paper::Whole || (truth.record == Paper::Garbled && !named);
         match reason {
             _ if truth.end == Some(reason) => true,
             GoneReason::Replaced => {
@@ -159,7 +171,8 @@ impl<K: Kit> World<'_, K> {
                 truth.cleaned || (truth.record == Paper::Lost && truth.word == Paper::Lost)
             }
             GoneReason::Rebooted => truth.rebooted_since && silent,
-            GoneReason::Crashed => silent,
+            // The boot in the record tells a reboot from a crash.
+            GoneReason::Crashed => silent && !(truth.rebooted_since && truth.record == Paper::Whole),
             GoneReason::Stopped
             | GoneReason::Idle
             | GoneReason::Unmet

@@ -7,8 +7,8 @@ use reattach::session::client::{Attempt, Client, Effect, Input, News};
 use reattach::session::{ClientConfig, Time};
 use reattach_sim::check::Promise;
 
-use super::{caught_by, caught_in};
-use crate::kits::{ClientBug, WithClient};
+use super::{caught_by, caught_in, client};
+use crate::kits::ClientBug;
 
 /// News of any attempt is taken for news of the current one.
 #[derive(Clone, Debug, Default, PartialEq, Hash)]
@@ -26,7 +26,7 @@ impl ClientBug for AppliesStaleNews {
 
 #[test]
 fn a_client_that_applies_stale_news_is_caught() {
-    assert_eq!(caught_by::<WithClient<AppliesStaleNews>>(), Some(Promise::StaleIgnored));
+    assert_eq!(caught_by(client::<AppliesStaleNews>()), Some(Promise::StaleIgnored));
 }
 
 /// One attempt more than it is allowed.
@@ -34,14 +34,14 @@ fn a_client_that_applies_stale_news_is_caught() {
 pub(crate) struct TriesOnceMore;
 
 impl ClientBug for TriesOnceMore {
-    fn config(config: ClientConfig) -> ClientConfig {
+    fn config(&self, config: ClientConfig) -> ClientConfig {
         ClientConfig { attempts_max: config.attempts_max + 1, ..config }
     }
 }
 
 #[test]
 fn a_client_that_tries_once_more_is_caught() {
-    assert_eq!(caught_by::<WithClient<TriesOnceMore>>(), Some(Promise::AttemptsMax));
+    assert_eq!(caught_by(client::<TriesOnceMore>()), Some(Promise::AttemptsMax));
 }
 
 /// What was delivered is delivered again.
@@ -61,7 +61,7 @@ impl ClientBug for DeliversTwice {
 
 #[test]
 fn a_client_that_delivers_twice_is_caught() {
-    assert_eq!(caught_by::<WithClient<DeliversTwice>>(), Some(Promise::DeliveredOnce));
+    assert_eq!(caught_by(client::<DeliversTwice>()), Some(Promise::DeliveredOnce));
 }
 
 /// The last thing that came before the end is lost.
@@ -86,7 +86,7 @@ impl ClientBug for LosesTheLast {
 #[test]
 fn a_client_that_loses_the_last_output_of_a_program_is_caught() {
     let situation = ["at 0s a open start", "at 1s a send 1 every 1ms of 20", "at 1.1s a finish"];
-    assert_eq!(caught_in::<WithClient<LosesTheLast>>(&situation), Some(Promise::DeliveredOnce));
+    assert_eq!(caught_in(client::<LosesTheLast>(), &situation), Some(Promise::DeliveredOnce));
 }
 
 /// What came is handed out when the session is over.
@@ -109,7 +109,7 @@ impl ClientBug for DeliversLate {
 #[test]
 fn a_client_that_delivers_after_its_end_is_caught() {
     let situation = ["at 0s a open start", "at 1s a send 2 every 1ms of 20", "at 2s a close"];
-    assert_eq!(caught_in::<WithClient<DeliversLate>>(&situation), Some(Promise::EndAbsorbing));
+    assert_eq!(caught_in(client::<DeliversLate>(), &situation), Some(Promise::EndAbsorbing));
 }
 
 /// A link that was lost is taken for a place that was lost.
@@ -132,7 +132,7 @@ impl ClientBug for TakesLossForTakeover {
 #[test]
 fn a_client_that_says_taken_over_although_nobody_did_is_caught() {
     let situation = ["at 0s a open start", "at 3s fault link-cut a"];
-    assert_eq!(caught_in::<WithClient<TakesLossForTakeover>>(&situation), Some(Promise::RefusalJustified));
+    assert_eq!(caught_in(client::<TakesLossForTakeover>(), &situation), Some(Promise::RefusalJustified));
 }
 
 /// Its own timer counts as a sign of life.
@@ -149,7 +149,7 @@ impl ClientBug for HearsItself {
 #[test]
 fn a_client_that_takes_its_timer_for_a_sign_of_life_is_caught() {
     let situation = ["at 0s a open start", "at 3s fault blackhole a", "duration 1m"];
-    assert_eq!(caught_in::<WithClient<HearsItself>>(&situation), Some(Promise::HeartbeatArmed));
+    assert_eq!(caught_in(client::<HearsItself>(), &situation), Some(Promise::HeartbeatArmed));
 }
 
 /// It keeps twice as much as it may.
@@ -157,7 +157,7 @@ fn a_client_that_takes_its_timer_for_a_sign_of_life_is_caught() {
 struct KeepsTwice;
 
 impl ClientBug for KeepsTwice {
-    fn config(mut config: ClientConfig) -> ClientConfig {
+    fn config(&self, mut config: ClientConfig) -> ClientConfig {
         config.window.unacked_bytes_max *= 2;
         config
     }
@@ -172,7 +172,7 @@ fn a_client_that_keeps_more_than_it_may_is_caught() {
         "at 2s a send 50 every 1ms of 20",
         "duration 20s",
     ];
-    assert_eq!(caught_in::<WithClient<KeepsTwice>>(&situation), Some(Promise::BoundedMemory));
+    assert_eq!(caught_in(client::<KeepsTwice>(), &situation), Some(Promise::BoundedMemory));
 }
 
 /// Only the first Welcome is understood.
@@ -194,7 +194,7 @@ impl ClientBug for NeverComesBack {
 #[test]
 fn a_client_that_gives_up_on_a_good_network_is_caught() {
     let situation = ["at 0s a open start", "at 3s fault link-cut a", "duration 4s", "set wake-told no"];
-    assert_eq!(caught_in::<WithClient<NeverComesBack>>(&situation), Some(Promise::SettledInTime));
+    assert_eq!(caught_in(client::<NeverComesBack>(), &situation), Some(Promise::SettledInTime));
 }
 
 /// It asks and asks whether the other end is there.
@@ -211,5 +211,5 @@ impl ClientBug for AsksForEver {
 #[test]
 fn a_client_that_never_comes_to_rest_is_caught() {
     let situation = ["at 0s a open start", "duration 10m"];
-    assert_eq!(caught_in::<WithClient<AsksForEver>>(&situation), Some(Promise::ComesToRest));
+    assert_eq!(caught_in(client::<AsksForEver>(), &situation), Some(Promise::ComesToRest));
 }

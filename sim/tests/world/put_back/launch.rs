@@ -8,8 +8,8 @@ use reattach::session::launch::{
 use reattach::session::{LaunchConfig, Time};
 use reattach_sim::check::Promise;
 
-use super::{caught_by, caught_in};
-use crate::kits::{LaunchBug, WithLaunch};
+use super::{caught_by, caught_in, launch};
+use crate::kits::LaunchBug;
 
 /// The founding bug: a reconnect that finds nobody starts a server.
 #[derive(Clone, Default, Hash)]
@@ -31,7 +31,7 @@ impl LaunchBug for SpawnsOnReconnect {
 
 #[test]
 fn a_proxy_that_spawns_on_reconnect_is_caught() {
-    assert_eq!(caught_by::<WithLaunch<SpawnsOnReconnect>>(), Some(Promise::NeverSpawn));
+    assert_eq!(caught_by(launch::<SpawnsOnReconnect>()), Some(Promise::NeverSpawn));
 }
 
 /// What a proxy sees is something else than what is there.
@@ -56,7 +56,7 @@ impl LaunchBug for SeesAServer {
 #[test]
 fn a_proxy_that_says_already_running_of_nobody_is_caught() {
     let situation = ["at 0s a open start"];
-    assert_eq!(caught_in::<WithLaunch<SeesAServer>>(&situation), Some(Promise::RefusalJustified));
+    assert_eq!(caught_in(launch::<SeesAServer>(), &situation), Some(Promise::RefusalJustified));
 }
 
 /// A server that is ready is taken for one that is not.
@@ -73,7 +73,7 @@ impl LaunchBug for TakesReadyForFailed {
 #[test]
 fn a_proxy_that_says_not_started_of_a_server_that_lives_is_caught() {
     let situation = ["at 0s a open start"];
-    assert_eq!(caught_in::<WithLaunch<TakesReadyForFailed>>(&situation), Some(Promise::RefusalJustified));
+    assert_eq!(caught_in(launch::<TakesReadyForFailed>(), &situation), Some(Promise::RefusalJustified));
 }
 
 /// Who knows nothing says that it crashed.
@@ -95,7 +95,7 @@ impl LaunchBug for GuessesACrash {
 #[test]
 fn a_proxy_that_says_crashed_where_nothing_ever_ran_is_caught() {
     let situation = ["at 0s a open takeover"];
-    assert_eq!(caught_in::<WithLaunch<GuessesACrash>>(&situation), Some(Promise::NotRunningTrue));
+    assert_eq!(caught_in(launch::<GuessesACrash>(), &situation), Some(Promise::NotRunningTrue));
 }
 
 /// A server's last word is not read.
@@ -112,7 +112,7 @@ impl LaunchBug for ReadsNoTombstone {
 #[test]
 fn a_proxy_that_does_not_read_the_word_of_a_server_without_a_record_is_caught() {
     let situation = ["at 0s a open start", "at 2s fault record-torn", "at 4s fault server-stop"];
-    assert_eq!(caught_in::<WithLaunch<ReadsNoTombstone>>(&situation), Some(Promise::NotRunningTrue));
+    assert_eq!(caught_in(launch::<ReadsNoTombstone>(), &situation), Some(Promise::NotRunningTrue));
 }
 
 /// Whoever lives is taken for gone by a reconnect.
@@ -136,7 +136,7 @@ fn a_proxy_that_says_gone_of_a_server_that_lives_is_caught_after_another_lost_it
         "at 8s a restart",
         "at 12s fault link-cut a",
     ];
-    assert_eq!(caught_in::<WithLaunch<SeesNobody>>(&situation), Some(Promise::NotRunningTrue));
+    assert_eq!(caught_in(launch::<SeesNobody>(), &situation), Some(Promise::NotRunningTrue));
 }
 
 /// The signal goes to the process with the next number.
@@ -158,7 +158,7 @@ const REPLACEMENT: [&str; 2] = ["at 0s a open start", "at 5s b open replace"];
 
 #[test]
 fn a_proxy_that_signals_who_does_not_hold_the_lock_is_caught() {
-    assert_eq!(caught_in::<WithLaunch<SignalsANeighbour>>(&REPLACEMENT), Some(Promise::ProvenSignal));
+    assert_eq!(caught_in(launch::<SignalsANeighbour>(), &REPLACEMENT), Some(Promise::ProvenSignal));
 }
 
 /// The signal that cannot be caught comes first.
@@ -176,7 +176,7 @@ impl LaunchBug for KillsAtOnce {
 
 #[test]
 fn a_proxy_that_kills_without_grace_is_caught() {
-    assert_eq!(caught_in::<WithLaunch<KillsAtOnce>>(&REPLACEMENT), Some(Promise::ProvenSignal));
+    assert_eq!(caught_in(launch::<KillsAtOnce>(), &REPLACEMENT), Some(Promise::ProvenSignal));
 }
 
 /// A start takes whoever lives for gone.
@@ -192,5 +192,5 @@ impl LaunchBug for StartsOverTheLiving {
 
 #[test]
 fn a_proxy_that_removes_what_a_living_server_left_word_of_is_caught() {
-    assert_eq!(caught_in::<WithLaunch<StartsOverTheLiving>>(&REPLACEMENT), Some(Promise::LivingKept));
+    assert_eq!(caught_in(launch::<StartsOverTheLiving>(), &REPLACEMENT), Some(Promise::LivingKept));
 }

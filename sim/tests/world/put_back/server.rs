@@ -5,8 +5,8 @@ use reattach::session::Time;
 use reattach::session::server::{Effect, Input, News, Server};
 use reattach_sim::check::Promise;
 
-use super::{caught_by, caught_in};
-use crate::kits::{ServerBug, WithServer};
+use super::{caught_by, caught_in, server};
+use crate::kits::ServerBug;
 
 /// Whoever is attached keeps the seat, dead or alive.
 #[derive(Clone, Debug, Default, PartialEq, Hash)]
@@ -27,7 +27,7 @@ impl ServerBug for KeepsZombies {
 
 #[test]
 fn a_server_whose_seat_is_held_by_the_dead_is_caught() {
-    assert_eq!(caught_by::<WithServer<KeepsZombies>>(), Some(Promise::OwnerGetsIn));
+    assert_eq!(caught_by(server::<KeepsZombies>()), Some(Promise::OwnerGetsIn));
 }
 
 /// A client that leaves for good is taken for one that was lost.
@@ -49,7 +49,7 @@ impl ServerBug for StaysAfterBye {
 #[test]
 fn a_server_that_outlives_its_session_is_caught_although_it_would_end_when_idle() {
     let situation = ["at 0s a open start", "set idle-lifetime 5m"];
-    assert_eq!(caught_in::<WithServer<StaysAfterBye>>(&situation), Some(Promise::NothingLeft));
+    assert_eq!(caught_in(server::<StaysAfterBye>(), &situation), Some(Promise::NothingLeft));
 }
 
 /// What a client asked is done twice.
@@ -79,5 +79,5 @@ fn a_server_that_runs_requests_twice_is_caught_after_a_byte_was_changed_on_anoth
         "at 10s a restart",
         "at 12s a send 3 every 100ms of 20",
     ];
-    assert_eq!(caught_in::<WithServer<RunsTwice>>(&situation), Some(Promise::DeliveredOnce));
+    assert_eq!(caught_in(server::<RunsTwice>(), &situation), Some(Promise::DeliveredOnce));
 }

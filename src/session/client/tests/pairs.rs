@@ -29,6 +29,17 @@ fn every_state_with_every_input() {
     crate::snapshot::assert_snapshot("client_pairs", &table);
 }
 
+#[test]
+fn a_timeout_that_comes_too_early_changes_nothing_in_any_state() {
+    for (name, (mut client, now)) in states() {
+        if client.poll_timeout().is_none_or(|due| now < due) {
+            let before = client.clone();
+            client.handle_timeout(now);
+            assert_eq!(client, before, "{name}");
+        }
+    }
+}
+
 /// Something that can happen to a client in any state.
 enum Happening {
     Input(Input),

@@ -28,6 +28,17 @@ fn every_state_with_every_input() {
     crate::snapshot::assert_snapshot("launch_pairs", &table);
 }
 
+#[test]
+fn a_timeout_that_comes_too_early_changes_nothing_in_any_state() {
+    for (name, (mut launch, now)) in states() {
+        if launch.poll_timeout().is_none_or(|due| now < due) {
+            let before = launch.clone();
+            launch.handle_timeout(now);
+            assert_eq!(launch, before, "{name}");
+        }
+    }
+}
+
 /// Something that can happen to a proxy in any state.
 enum Happening {
     Input(Input),

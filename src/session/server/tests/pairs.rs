@@ -28,6 +28,17 @@ fn every_state_with_every_input() {
     crate::snapshot::assert_snapshot("server_pairs", &table);
 }
 
+#[test]
+fn a_timeout_that_comes_too_early_changes_nothing_in_any_state() {
+    for (name, (mut server, now)) in states() {
+        if server.poll_timeout().is_none_or(|due| now < due) {
+            let before = server.clone();
+            server.handle_timeout(now);
+            assert_eq!(server, before, "{name}");
+        }
+    }
+}
+
 /// Something that can happen to a server in any state.
 enum Happening {
     Input(Input),
