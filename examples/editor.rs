@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
 
 /// A name that no other editor uses.
 fn name() -> String {
-    format!("editor-{}", std::process::id())
+    format!("editor-{:032x}", reattach::io::random::id())
 }
 
 async fn edit(client: &Client) -> anyhow::Result<()> {

@@ -65,7 +65,14 @@ impl Reporter {
                 let (state, count) = name(&change.status);
                 let reason = match change.status {
                     Status::ServerNotRunning(reason) => Some(reason),
-                    _ => None,
+                    Status::Connecting
+                    | Status::Connected
+                    | Status::HeartbeatMissed(_)
+                    | Status::Reconnecting(_)
+                    | Status::ReconnectFailed(_)
+                    | Status::ReconnectExhausted
+                    | Status::Refused(_)
+                    | Status::Closed(_) => None,
                 };
                 let cause = change.cause.to_string();
                 let attempt = change.attempt;
@@ -108,6 +115,9 @@ impl Reporter {
                 "all attempts to reconnect failed, the last because: {cause}; the session is kept: `kill -USR1 {}` tries again",
                 std::process::id()
             )),
+            Status::ServerNotRunning(reason) if !self.attached => {
+                Some(format!("no server to attach to is running under {}: {}", self.name(), explain(*reason)))
+            }
             Status::ServerNotRunning(reason) => Some(format!(
                 "the server that held the session is not running any more: {}",
                 explain(*reason)
@@ -116,9 +126,13 @@ impl Reporter {
         }
     }
 
+    fn name(&self) -> &str {
+        self.identifier.as_deref().unwrap_or("its identifier")
+    }
+
     fn explain_refusal(&self, refused: &Refused, cause: &Cause) -> String {
         let target = &self.target;
-        let identifier = self.identifier.as_deref().unwrap_or("its identifier");
+        let identifier = self.name();
         match refused {
             Refused::TakenOver => "another client has taken this session over".to_owned(),
             Refused::Busy => format!("the server under {identifier} belongs to another client"),

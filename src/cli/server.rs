@@ -100,16 +100,15 @@ fn run_stop(identifier: &Identifier, json: bool) -> ExitCode {
     match stopped.and_then(|place| smol::block_on(stop(&place))) {
         Ok(Stopped::Ended) => {
             let line = serde_json::json!({ "identifier": identifier.as_str(), "stopped": true });
-            report::print(&if json { line.to_string() } else { format!("{identifier} has ended") });
-            ExitCode::SUCCESS
+            let text = if json { line.to_string() } else { format!("{identifier} has ended") };
+            report::print(&text, ExitCode::SUCCESS)
         }
         Ok(Stopped::NotRunning) => {
             let line = serde_json::json!({ "identifier": identifier.as_str(), "stopped": false });
             if json {
-                report::print(&line.to_string());
-            } else {
-                say(&format!("reattach-server: no server is running under the identifier {identifier}"));
+                return report::print(&line.to_string(), exit_code(EXIT_NOT_RUNNING));
             }
+            say(&format!("reattach-server: no server is running under the identifier {identifier}"));
             exit_code(EXIT_NOT_RUNNING)
         }
         Err(why) => fail(&why),

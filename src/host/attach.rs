@@ -1,16 +1,18 @@
-//! The proxy's way into a server: two connections that name themselves as one.
+//! The proxy's way into a server: two connections that name themselves as one, and may bring the
+//! proxy's own standard streams along.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use futures::AsyncWriteExt;
 use smol::Async;
 
 use super::paths::Place;
 use super::record::Record;
 use super::sockets::Sockets;
-use crate::io::{peer, random};
+use crate::io::mode::is_pipe;
+use crate::io::{passing, peer, random};
 use crate::proto::InstanceId;
 use crate::proto::limits::TOKEN_BYTES;
 
@@ -25,6 +27,44 @@ pub struct Attached {
     pub instance: Option<InstanceId>,
 }
 
+/// A proxy's standard input and output, for the server to read and write itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Loan<'fd> {
+    /// What the client writes.
+    pub input: BorrowedFd<'fd>,
+    /// What the client reads.
+    pub output: BorrowedFd<'fd>,
+}
+
+impl<'fd> Loan<'fd> {
+    /// Offers them, if a server can wait for them: if they are pipes or sockets.
+    pub fn of(input: BorrowedFd<'fd>, output: BorrowedFd<'fd>) -> Option<Self> {
+        let is_pipe = |fd| is_pipe(fd).unwrap_or(false);
+        (is_pipe(input) && is_pipe(output)).then_some(Loan { input, output })
+    }
+}
+
+impl Attached {
+    /// Names the two connections as one, and passes along what is lent; the server begins to speak.
+    ///
+    /// # Errors
+    ///
+    /// Those of the sockets: the server has ended.
+    pub fn introduce(&self, loan: Option<Loan<'_>>) -> io::Result<()> {
+        let token: [u8; TOKEN_BYTES] = random::bytes();
+        for (socket, lent) in [
+            (&self.to_server, loan.map(|loan| loan.input)),
+            (&self.from_server, loan.map(|loan| loan.output)),
+        ] {
+            // It fits: nothing was written there before.
+            if passing::send(socket, &token, lent)? != TOKEN_BYTES {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Connects to both sockets of the server that lives in this place; it must be `expected`, if that
 /// is known.
 ///
@@ -37,9 +77,8 @@ pub async fn attach(place: &Place, expected: Option<InstanceId>) -> Result<Attac
     // Where the server says that they are, or where they would be if it has not said so yet.
     let Sockets { stdin, stdout } =
         record.and_then(|record| record.sockets()).unwrap_or_else(|| place.sockets.clone());
-    let token: [u8; TOKEN_BYTES] = random::bytes();
-    let to_server = connect(&stdin, &token).await.map_err(|error| failure(&stdin, &error))?;
-    let from_server = connect(&stdout, &token).await.map_err(|error| failure(&stdout, &error))?;
+    let to_server = connect(&stdin).await.map_err(|error| failure(&stdin, &error))?;
+    let from_server = connect(&stdout).await.map_err(|error| failure(&stdout, &error))?;
     // A record goes before its server's successor starts: one that is still there was meant.
     let instance_now = read_record(place).map(|record| record.instance);
     if instance_now != instance || expected.is_some() && instance != expected {
@@ -52,10 +91,9 @@ fn read_record(place: &Place) -> Option<Record> {
     place.find().ok().flatten().and_then(|directory| Record::read(place, &directory))
 }
 
-async fn connect(path: &PathBuf, token: &[u8]) -> io::Result<UnixStream> {
-    let mut stream = Async::<UnixStream>::connect(path).await?;
+async fn connect(path: &PathBuf) -> io::Result<UnixStream> {
+    let stream = Async::<UnixStream>::connect(path).await?;
     peer::check_own(&stream)?;
-    stream.write_all(token).await?;
     stream.into_inner()
 }
 

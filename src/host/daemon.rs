@@ -146,7 +146,11 @@ impl Driver<'_> {
             self.next_id += 1;
             let reader = FrameReader::at_once(attachment.input);
             let writer = FrameWriter::with_preamble(attachment.output);
-            self.links.insert(id, Link::new(reader, writer));
+            let mut link = Link::new(reader, writer);
+            if let Some(lender) = attachment.lender {
+                link = link.lent_by(lender);
+            }
+            self.links.insert(id, link);
             self.port.lock().machine.handle_input(now, Input::Opened(id));
             any = true;
         }

@@ -7,11 +7,10 @@ use std::os::fd::{BorrowedFd, RawFd};
 
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
+use crate::proto::limits::DESCRIPTORS_TRIED_MAX;
+
 /// Where the system lists our open descriptors.
 const LISTS: [&str; 2] = ["/proc/self/fd", "/dev/fd"];
-
-/// Descriptors that are tried where no list is to be had: far more than a shell leaves open.
-const TRIED_MAX: RawFd = 256;
 
 /// Keeps children from inheriting any descriptor but the standard streams.
 pub fn keep_to_ourselves() {
@@ -23,7 +22,7 @@ pub fn keep_to_ourselves() {
 fn open(lists: &[&str]) -> Vec<RawFd> {
     let list = lists.iter().find_map(|list| std::fs::read_dir(list).ok());
     let Some(list) = list else {
-        return (3..TRIED_MAX).collect();
+        return (3..DESCRIPTORS_TRIED_MAX).collect();
     };
     let numbers = list.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     numbers.filter(|number| *number > 2).collect()
@@ -63,6 +62,6 @@ mod tests {
         keep(reader.as_raw_fd());
         assert!(fcntl_getfd(&reader).unwrap().contains(FdFlags::CLOEXEC));
         // Closed ones are left alone.
-        keep(TRIED_MAX + 100_000);
+        keep(DESCRIPTORS_TRIED_MAX + 100_000);
     }
 }

@@ -2,14 +2,11 @@
 //!
 //! When to move what is left to the [relay](super::relay).
 
-use std::io;
 use std::os::fd::BorrowedFd;
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::Errno;
 
-use crate::io::stdio::widen;
 use crate::proto::limits::{READ_BYTES, TERMINAL_BYTES};
 
 /// The other end was closed.
@@ -112,35 +109,5 @@ impl Buffer {
         let count = rustix::io::write(sink, &self.bytes[self.start..end])?;
         self.start += count;
         Ok(count)
-    }
-}
-
-/// A pipe or a socket in non-blocking mode, until dropped: others may share it, and expect it as
-/// it was. Terminals are shared with the shell and never changed; files do not block.
-pub(super) struct NonBlocking<'fd> {
-    fd: BorrowedFd<'fd>,
-    before: Option<OFlags>,
-}
-
-impl<'fd> NonBlocking<'fd> {
-    pub(super) fn set(fd: BorrowedFd<'fd>) -> io::Result<Self> {
-        let before = match FileType::from_raw_mode(fstat(fd)?.st_mode) {
-            FileType::Fifo | FileType::Socket => {
-                let before = fcntl_getfl(fd)?;
-                fcntl_setfl(fd, before | OFlags::NONBLOCK)?;
-                widen(fd);
-                Some(before)
-            }
-            _ => None,
-        };
-        Ok(NonBlocking { fd, before })
-    }
-}
-
-impl Drop for NonBlocking<'_> {
-    fn drop(&mut self) {
-        if let Some(before) = self.before {
-            let _ = fcntl_setfl(self.fd, before);
-        }
     }
 }

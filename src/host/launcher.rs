@@ -12,8 +12,9 @@ use std::time::Duration;
 use smol::Timer;
 use smol::future::or;
 
-use super::attach::{Attached, attach};
+use super::attach::{Attached, Loan, attach};
 use super::directory::Directory;
+use super::handover::{Outcome, hand_over};
 use super::lock::{LockError, StarterLock};
 use super::look::{look, look_for};
 use super::paths::Place;
@@ -24,7 +25,7 @@ use super::spawn::{Spawned, wait_ready};
 use crate::io::clock::Clock;
 use crate::proto::{GoneReason, InstanceId, Verdict};
 use crate::session::LaunchConfig;
-use crate::session::launch::{Effect, Holder, Input, Launch, Mode, StopSignal};
+use crate::session::launch::{Effect, Holder, Input, Launch, Mode, Side, StopSignal};
 
 /// What a proxy was called for.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct Launcher {
     pub server_arguments: Vec<OsString>,
     /// Leave nothing behind after a start that failed.
     pub ephemeral: bool,
+    /// Carry the bytes ourselves, whatever the server could do.
+    pub always_relay: bool,
 }
 
 impl Launcher {
@@ -257,10 +260,24 @@ impl Driver {
         let Some(attached) = self.attached.take() else {
             unreachable!("own bug: a relay without an attachment");
         };
-        match relay(rustix::stdio::stdin(), rustix::stdio::stdout(), &attached) {
+        match self.carry(&attached) {
             Ok(side) => Input::Ended(side),
             Err(error) => Input::Failed(format!("the relay cannot go on: {error}")),
         }
+    }
+
+    fn carry(&self, attached: &Attached) -> io::Result<Side> {
+        let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stdout());
+        let loan = if self.launcher.always_relay { None } else { Loan::of(input, output) };
+        // Not before the starter lock was let go: the session may be over a moment from now.
+        if let Some(loan) = loan {
+            if let Outcome::Ended(side) = hand_over(loan, attached)? {
+                return Ok(side);
+            }
+        } else if attached.introduce(None).is_err() {
+            return Ok(Side::Server);
+        }
+        relay(input, output, attached)
     }
 }
 

@@ -245,6 +245,10 @@ async fn told_to_stop(
             Ok(Signal::Term | Signal::Int) => {
                 let intent = Ending::read_intent(place, directory);
                 let ours = intent.filter(|intent| intent.instance == instance);
+                // Whoever replaces us holds the starter lock meanwhile: one that gave up does not
+                // explain what somebody else wishes later.
+                let is_abandoned = || matches!(StarterLock::is_busy(place, directory), Ok(false));
+                let ours = ours.filter(|intent| intent.reason != GoneReason::Replaced || !is_abandoned());
                 return ours.map_or(GoneReason::Stopped, |intent| intent.reason);
             }
             Ok(_) => {}

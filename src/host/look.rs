@@ -38,10 +38,9 @@ pub fn look_for(instance: InstanceId, place: &Place) -> Result<View, LockError> 
 }
 
 fn evidence(place: &Place, directory: &Directory) -> Evidence {
-    Evidence {
-        boot: boot::current(),
-        record: Record::read(place, directory).map(|record| record.as_evidence()),
-        tombstone: Ending::read_tombstone(place, directory).map(|ending| ending.as_evidence()),
-        intent: Ending::read_intent(place, directory).map(|ending| ending.as_evidence()),
-    }
+    let tombstone = Ending::read_tombstone(place, directory).map(|ending| ending.as_evidence());
+    let intent = Ending::read_intent(place, directory).map(|ending| ending.as_evidence());
+    // Last, because a starter removes it first: if it is still there, so was all that explains it.
+    let record = Record::read(place, directory).map(|record| record.as_evidence());
+    Evidence { boot: boot::current(), record, tombstone, intent }
 }

@@ -16,6 +16,7 @@
 //! spawn         a server that is being started
 //! descriptors   what a server must not inherit
 //! attach        a proxy's way into a server
+//! handover      a proxy that has lent its streams to the server, and waits
 //! flow          one direction of a relay
 //! relay         bytes both ways, until a side ends
 //!
@@ -35,6 +36,7 @@ pub mod daemon;
 pub mod descriptors;
 pub mod directory;
 pub mod flow;
+pub mod handover;
 pub mod identifier;
 pub mod launcher;
 pub mod life;

@@ -1,6 +1,8 @@
 //! Two sockets become one attachment: the halves that bring the same token belong together.
 //!
-//! A half that brings no token in time, or stays alone, is dropped and blocks nobody.
+//! A half that brings no token in time, or stays alone, is dropped and blocks nobody. Halves that
+//! both bring a stream of the proxy's own are answered with one byte, and those are used instead;
+//! what the proxy does then is in [`handover`](super::handover).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,7 +12,11 @@ use smol::channel::Sender;
 use smol::lock::Mutex;
 use smol::{Async, LocalExecutor, Timer};
 
+use super::handover::TAKEN;
+use crate::io::mode::{Mode, is_pipe};
+use crate::io::passing;
 use crate::io::polled::Polled;
+use crate::io::stdio::widen;
 use crate::proto::limits::{ATTACHING_MAX, LOOK_INTERVAL, PAIR_TIMEOUT, TOKEN_BYTES};
 
 /// The sockets that a server listens on.
@@ -29,6 +35,8 @@ pub struct Attachment {
     pub input: Polled,
     /// To the client.
     pub output: Polled,
+    /// The proxy's connection, if the others are its own standard streams.
+    pub lender: Option<Polled>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +50,8 @@ struct Lone {
     token: [u8; TOKEN_BYTES],
     half: Half,
     stream: Async<UnixStream>,
+    /// The stream of the proxy's own that it brought.
+    lent: Option<OwnedFd>,
 }
 
 /// Accepts for ever; every complete pair goes to `attachments`.
@@ -51,8 +61,8 @@ pub async fn accept(listeners: Listeners, attachments: Sender<Attachment>) {
     let take = |half: Half, stream: Async<UnixStream>| {
         let (lone, attachments) = (&lone, attachments.clone());
         async move {
-            if let Some(token) = read_token(&stream).await {
-                if let Some(attachment) = pair(lone, Lone { token, half, stream }).await {
+            if let Some((token, lent)) = read_token(&stream).await {
+                if let Some(attachment) = pair(lone, Lone { token, half, stream, lent }).await {
                     let _ = attachments.send(attachment).await;
                 } else {
                     Timer::after(PAIR_TIMEOUT).await;
@@ -85,18 +95,27 @@ pub async fn accept(listeners: Listeners, attachments: Sender<Attachment>) {
     executor.run(both).await;
 }
 
-async fn read_token(stream: &Async<UnixStream>) -> Option<[u8; TOKEN_BYTES]> {
+async fn read_token(stream: &Async<UnixStream>) -> Option<([u8; TOKEN_BYTES], Option<OwnedFd>)> {
     let mut token = [0; TOKEN_BYTES];
     let read = async {
-        futures::AsyncReadExt::read_exact(&mut &*stream, &mut token).await?;
-        io::Result::Ok(())
+        let (mut count, mut lent) = (0, None);
+        while count < TOKEN_BYTES {
+            let received = stream.read_with(|stream| Ok(passing::receive(stream, &mut token[count..])?));
+            let (more, passed) = received.await?;
+            if more == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            count += more;
+            lent = lent.or(passed);
+        }
+        io::Result::Ok(lent)
     };
     let late = async {
         Timer::after(PAIR_TIMEOUT).await;
         Err(io::ErrorKind::TimedOut.into())
     };
-    smol::future::or(read, late).await.ok()?;
-    Some(token)
+    let lent = smol::future::or(read, late).await.ok()?;
+    Some((token, lent))
 }
 
 /// The attachment that this half completes, or `None` and it waits for its partner.
@@ -111,13 +130,105 @@ async fn pair(lone: &Mutex<Vec<Lone>>, new: Lone) -> Option<Attachment> {
     };
     let partner = lone.swap_remove(place);
     let (input, output) = match (partner.half, new.half) {
-        (Half::Input, Half::Output) => (partner.stream, new.stream),
-        (Half::Output, Half::Input) => (new.stream, partner.stream),
+        (Half::Input, Half::Output) => (partner, new),
+        (Half::Output, Half::Input) => (new, partner),
         (Half::Input, Half::Input) | (Half::Output, Half::Output) => return None,
     };
-    Some(Attachment { input: into_fd(input)?, output: into_fd(output)? })
+    match (input.lent, output.lent) {
+        (Some(lent_input), Some(lent_output)) if can_wait_for(&lent_input, &lent_output) => {
+            take_over(lent_input, lent_output, output.stream).ok()
+        }
+        _ => Some(Attachment {
+            input: into_polled(input.stream).ok()?,
+            output: into_polled(output.stream).ok()?,
+            lender: None,
+        }),
+    }
 }
 
-fn into_fd(stream: Async<UnixStream>) -> Option<Polled> {
-    Polled::new(OwnedFd::from(stream.into_inner().ok()?)).ok()
+fn can_wait_for(input: &OwnedFd, output: &OwnedFd) -> bool {
+    let is_pipe = |fd| is_pipe(fd).unwrap_or(false);
+    is_pipe(input) && is_pipe(output)
+}
+
+/// Uses the proxy's own streams, and tells it so.
+fn take_over(input: OwnedFd, output: OwnedFd, proxy: Async<UnixStream>) -> io::Result<Attachment> {
+    // Both are asked first: they may be one and the same.
+    let (input_mode, output_mode) = (Mode::of(&input)?, Mode::of(&output)?);
+    for pipe in [&input, &output] {
+        widen(pipe);
+    }
+    let lender = into_polled(proxy)?;
+    rustix::io::write(&lender, &[TAKEN])?;
+    Ok(Attachment {
+        input: Polled::lent(input, input_mode)?,
+        output: Polled::lent(output, output_mode)?,
+        lender: Some(lender),
+    })
+}
+
+fn into_polled(stream: Async<UnixStream>) -> io::Result<Polled> {
+    Polled::new(OwnedFd::from(stream.into_inner()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::proto::limits::TOKEN_BYTES;
+
+    /// A half that came with a token, and the proxy's end of it.
+    fn half(half: Half, token: u8, lent: Option<OwnedFd>) -> (Lone, UnixStream) {
+        let (proxy, stream) = UnixStream::pair().unwrap();
+        let stream = Async::new(stream).unwrap();
+        (Lone { token: [token; TOKEN_BYTES], half, stream, lent }, proxy)
+    }
+
+    fn pipe() -> OwnedFd {
+        rustix::pipe::pipe().unwrap().0
+    }
+
+    #[test]
+    fn only_two_halves_of_one_token_are_an_attachment() {
+        smol::block_on(async {
+            let lone = Mutex::new(Vec::new());
+            for (new, is_complete) in [
+                (half(Half::Input, 1, None), false),
+                (half(Half::Output, 2, None), false),
+                (half(Half::Output, 1, None), true),
+                // The same half twice is nobody's.
+                (half(Half::Output, 2, None), false),
+                (half(Half::Input, 2, None), false),
+            ] {
+                assert_eq!(pair(&lone, new.0).await.is_some(), is_complete);
+            }
+        });
+    }
+
+    #[test]
+    fn streams_are_taken_if_both_are_there_and_can_be_waited_for() {
+        let file = || OwnedFd::from(tempfile::tempfile().unwrap());
+        smol::block_on(async {
+            for (input, output, is_taken) in [
+                (Some(pipe()), Some(pipe()), true),
+                (Some(pipe()), None, false),
+                (None, Some(pipe()), false),
+                (Some(file()), Some(pipe()), false),
+                (Some(pipe()), Some(file()), false),
+                (None, None, false),
+            ] {
+                let lone = Mutex::new(Vec::new());
+                let (first, _stays) = half(Half::Input, 1, input);
+                let (second, mut told) = half(Half::Output, 1, output);
+                assert!(pair(&lone, first).await.is_none());
+                let attachment = pair(&lone, second).await.unwrap();
+                assert_eq!(attachment.lender.is_some(), is_taken);
+                drop(attachment);
+                let mut word = Vec::new();
+                told.read_to_end(&mut word).unwrap();
+                assert_eq!(word, if is_taken { vec![TAKEN] } else { vec![] });
+            }
+        });
+    }
 }

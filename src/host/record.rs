@@ -169,6 +169,7 @@ pub fn clean(place: &Place, directory: &Directory) -> io::Result<()> {
         sockets.remove();
     }
     place.sockets.remove();
+    // The record first: who finds it still must find what explains its end, too.
     for ending in [".json", ".exit.json", ".stop.json"] {
         directory.remove(&place.name(ending))?;
     }

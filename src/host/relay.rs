@@ -15,8 +15,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::attach::Attached;
-use super::flow::{Flow, Moved, NonBlocking};
+use super::flow::{Flow, Moved};
 use crate::io::clock::Clock;
+use crate::io::mode::Kept;
+use crate::io::stdio::widen;
 use crate::proto::limits::{FAREWELL_TIMEOUT, PIPE_BYTES, RELAY_GRACE};
 use crate::session::Time;
 use crate::session::launch::Side;
@@ -31,8 +33,13 @@ use crate::session::launch::Side;
 ///
 /// If the system refuses to say what is ready.
 pub fn relay(input: BorrowedFd<'_>, output: BorrowedFd<'_>, server: &Attached) -> io::Result<Side> {
-    let _input_mode = NonBlocking::set(input)?;
-    let _output_mode = NonBlocking::set(output)?;
+    let modes = [Kept::of(input)?, Kept::of(output)?];
+    for mode in &modes {
+        mode.set_nonblocking()?;
+    }
+    for pipe in [input, output] {
+        widen(pipe);
+    }
     for socket in [&server.to_server, &server.from_server] {
         socket.set_nonblocking(true)?;
         // A refusal costs speed only.

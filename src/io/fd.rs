@@ -1,7 +1,7 @@
 //! Bytes in and out of file descriptors that can be polled, in bulk and without copies.
 //!
-//! Which descriptor is put into non-blocking mode, and what is done for those that cannot be
-//! polled, is left to [`stdio`](super::stdio).
+//! When to read, and how much, is left to [`intake`](super::intake); which descriptor is put into
+//! non-blocking mode, and what is done for those that cannot be polled, to [`stdio`](super::stdio).
 
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
@@ -11,36 +11,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use rustix::io::Errno;
 
 use super::polled::Polled;
-use crate::proto::limits::{READ_BYTES, READ_BYTES_MIN};
-
-/// Reads what is there into the spare room of `buffer`; zero bytes mean the end.
-///
-/// `drained` is kept for the descriptor from call to call, false at first: whether the last read
-/// took all that there was, so that the next one need not ask in vain.
-///
-/// # Errors
-///
-/// Those of the system call; interrupted calls are repeated.
-pub fn poll_read(
-    fd: &Polled,
-    buffer: &mut BytesMut,
-    drained: &mut bool,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    loop {
-        if *drained {
-            ready!(fd.poll_readable(cx))?;
-        }
-        match read_now(fd, buffer) {
-            Err(Errno::AGAIN) => *drained = true,
-            Err(error) => return Poll::Ready(Err(error.into())),
-            Ok(count) => {
-                *drained = buffer.len() < buffer.capacity();
-                return Poll::Ready(Ok(count));
-            }
-        }
-    }
-}
+use crate::proto::limits::{COPY_BYTES_MAX, READ_BYTES, READ_BYTES_MIN, SLICES_MAX};
 
 /// Reads what is there, once, into the spare room of `buffer`, which is made if it is short.
 ///
@@ -51,6 +22,15 @@ pub fn read_now(fd: impl AsFd, buffer: &mut BytesMut) -> rustix::io::Result<usiz
     if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
         buffer.reserve(READ_BYTES);
     }
+    read_into(fd, buffer)
+}
+
+/// Reads what is there, once, into the spare room that `buffer` has.
+///
+/// # Errors
+///
+/// As [`read_now`].
+pub fn read_into(fd: impl AsFd, buffer: &mut BytesMut) -> rustix::io::Result<usize> {
     // SAFETY: the slice is only handed to the kernel, which writes initialised bytes into it.
     let spare = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
     let count = rustix::io::retry_on_intr(|| rustix::io::read(&fd, &mut *spare).map(|(read, _)| read.len()))?;
@@ -70,11 +50,6 @@ pub struct WriteQueue {
 }
 
 impl WriteQueue {
-    /// Segments from this size on are not copied: below it, a copy is cheaper than a slice.
-    const COPY_BYTES_MAX: usize = 2048;
-    /// Slices a system call: more do not make it faster.
-    const SLICES_MAX: usize = 64;
-
     /// Where small bytes are appended; call [`WriteQueue::appended`] afterwards.
     pub fn tail_mut(&mut self) -> &mut BytesMut {
         &mut self.tail
@@ -88,7 +63,7 @@ impl WriteQueue {
     /// Appends bytes.
     pub fn push(&mut self, bytes: Bytes) {
         self.queued_bytes += bytes.len();
-        if bytes.len() <= Self::COPY_BYTES_MAX {
+        if bytes.len() <= COPY_BYTES_MAX {
             self.tail.extend_from_slice(&bytes);
             return;
         }
@@ -128,7 +103,7 @@ impl WriteQueue {
         let count = if self.segments.is_empty() {
             rustix::io::retry_on_intr(|| rustix::io::write(&fd, &self.tail))?
         } else {
-            let mut slices = [IoSlice::new(&[]); Self::SLICES_MAX];
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let tail = [&self.tail[..]];
             let sources = self.segments.iter().map(|segment| &segment[..]).chain(tail);
             let used =
@@ -167,6 +142,7 @@ impl WriteQueue {
 
 #[cfg(test)]
 mod tests {
+    use super::super::intake::Intake;
     use super::super::reactor;
     use super::*;
 
@@ -189,11 +165,11 @@ mod tests {
             }
         }
         assert_eq!(queue.queued_bytes(), expected.len());
-        let (mut received, mut drained) = (BytesMut::new(), false);
+        let (mut received, mut intake) = (BytesMut::new(), Intake::default());
         let write = std::future::poll_fn(|cx| queue.poll_flush(&writer, cx));
         let read = async {
             while received.len() < expected.len() {
-                std::future::poll_fn(|cx| poll_read(&reader, &mut received, &mut drained, cx)).await.unwrap();
+                std::future::poll_fn(|cx| intake.poll_read(&reader, &mut received, cx)).await.unwrap();
             }
         };
         futures::join!(async { write.await.unwrap() }, read);

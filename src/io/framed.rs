@@ -5,7 +5,8 @@
 use std::io;
 use std::task::{Context, Poll};
 
-use super::fd::{WriteQueue, poll_read};
+use super::fd::WriteQueue;
+use super::intake::Intake;
 use super::polled::Polled;
 use crate::proto::limits::WRITE_BYTES_MAX;
 use crate::proto::{Decoder, Frame, PREAMBLE, PreambleScanner, encode_head};
@@ -23,7 +24,7 @@ pub enum Incoming {
 #[derive(Debug)]
 pub struct FrameReader {
     fd: Polled,
-    drained: bool,
+    intake: Intake,
     decoder: Decoder,
     /// Until the preamble was found.
     scanner: Option<PreambleScanner>,
@@ -32,18 +33,23 @@ pub struct FrameReader {
 impl FrameReader {
     /// The client's end: frames come after the preamble.
     pub fn after_preamble(fd: Polled) -> Self {
-        FrameReader { fd, drained: false, decoder: Decoder::new(), scanner: Some(PreambleScanner::new()) }
+        FrameReader {
+            fd,
+            intake: Intake::default(),
+            decoder: Decoder::new(),
+            scanner: Some(PreambleScanner::new()),
+        }
     }
 
     /// The server's end: frames come at once.
     pub fn at_once(fd: Polled) -> Self {
-        FrameReader { fd, drained: false, decoder: Decoder::new(), scanner: None }
+        FrameReader { fd, intake: Intake::default(), decoder: Decoder::new(), scanner: None }
     }
 
     /// Makes the next [`FrameReader::poll_fill`] ask the descriptor itself, whether or not news of
     /// it has come.
     pub fn ask_again(&mut self) {
-        self.drained = false;
+        self.intake.ask_again();
     }
 
     /// Reads once; zero bytes mean the end.
@@ -52,7 +58,7 @@ impl FrameReader {
     ///
     /// Those of the descriptor.
     pub fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        poll_read(&self.fd, self.decoder.buffer_mut(), &mut self.drained, cx)
+        self.intake.poll_read(&self.fd, self.decoder.buffer_mut(), cx)
     }
 
     /// The next of what was read.

@@ -5,6 +5,7 @@
 use std::task::{Context, Poll};
 
 use super::framed::{FrameReader, FrameWriter, Incoming};
+use super::polled::Polled;
 use crate::proto::Frame;
 use crate::proto::limits::FILLS_MAX;
 
@@ -32,16 +33,30 @@ pub struct Link {
     read_over: bool,
     /// Nothing more can be written.
     write_over: bool,
+    /// Whoever lent us the descriptors; dropped after them, so that its end is the end of all.
+    lender: Option<Polled>,
 }
 
 impl Link {
     /// A transport that was just opened.
     pub fn new(reader: FrameReader, writer: FrameWriter) -> Self {
-        Link { reader, writer, read_over: false, write_over: false }
+        Link { reader, writer, read_over: false, write_over: false, lender: None }
+    }
+
+    /// One whose descriptors were lent to us by who is at the other end of `lender`: it ends when
+    /// that says a word or ends.
+    #[must_use]
+    pub fn lent_by(mut self, lender: Polled) -> Self {
+        self.lender = Some(lender);
+        self
     }
 
     /// Reads what is there and tells it; true if there may be more at once.
     pub fn poll_news(&mut self, cx: &mut Context<'_>, mut tell: impl FnMut(LinkNews)) -> bool {
+        if !self.read_over && self.lender.as_ref().is_some_and(|lender| lender.poll_readable(cx).is_ready()) {
+            self.read_over = true;
+            tell(LinkNews::Ended);
+        }
         for _ in 0..FILLS_MAX {
             if self.read_over {
                 return false;

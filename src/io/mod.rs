@@ -6,7 +6,11 @@
 //! clock       what time it is
 //! fd          bytes in and out of descriptors, in bulk
 //! framed      one transport's bytes as frames
+//! intake      what a descriptor gives, in bulk or in bits
 //! link        both directions of one transport
+//! memory      what the allocator need not keep
+//! mode        whether a pipe blocks, and how it is given back
+//! passing     a descriptor that travels over a socket
 //! peer        who is at the other end of a socket
 //! polled      a descriptor that a task can wait for
 //! port        where an application and a driver meet
@@ -23,7 +27,11 @@ pub mod child;
 pub mod clock;
 pub mod fd;
 pub mod framed;
+pub mod intake;
 pub mod link;
+pub mod memory;
+pub mod mode;
+pub mod passing;
 pub mod peer;
 pub mod polled;
 pub mod port;

@@ -9,12 +9,15 @@ use std::task::{Context, Poll};
 
 use smol::Async;
 
+use super::mode::Mode;
 use super::reactor::{self, Way};
 
 /// A descriptor that can be waited for.
 #[derive(Debug)]
 pub struct Polled {
     fd: Waited,
+    /// The mode that it is given back in, if it is shared with others.
+    before: Option<Mode>,
 }
 
 #[derive(Debug)]
@@ -34,6 +37,17 @@ impl Polled {
         Self::as_it_is(fd)
     }
 
+    /// Puts a descriptor into non-blocking mode that others share, and expect in this one later.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn lent(fd: OwnedFd, before: Mode) -> io::Result<Self> {
+        let mut polled = Self::new(fd)?;
+        polled.before = Some(before);
+        Ok(polled)
+    }
+
     /// Leaves the descriptor's mode alone.
     ///
     /// # Errors
@@ -42,10 +56,10 @@ impl Polled {
     pub fn as_it_is(fd: OwnedFd) -> io::Result<Self> {
         let fd = Arc::new(fd);
         if let Some(key) = reactor::watch(&fd) {
-            return Ok(Polled { fd: Waited::Here(fd, key) });
+            return Ok(Polled { fd: Waited::Here(fd, key), before: None });
         }
         let fd = Arc::into_inner(fd).expect("nobody else has it");
-        Ok(Polled { fd: Waited::Elsewhere(Async::new_nonblocking(fd)?) })
+        Ok(Polled { fd: Waited::Elsewhere(Async::new_nonblocking(fd)?), before: None })
     }
 
     /// Ready when there may be something to read. Only to be asked after a read found nothing, or
@@ -110,6 +124,9 @@ impl AsFd for Polled {
 
 impl Drop for Polled {
     fn drop(&mut self) {
+        if let Some(mode) = self.before {
+            mode.give_back(&*self);
+        }
         if let Waited::Here(_, key) = &self.fd {
             reactor::forget(*key);
         }

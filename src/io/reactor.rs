@@ -283,7 +283,7 @@ mod tests {
 
     use bytes::BytesMut;
 
-    use super::super::fd::poll_read;
+    use super::super::intake::Intake;
     use super::super::polled::Polled;
     use super::super::sleep::Sleep;
     use super::*;
@@ -295,13 +295,13 @@ mod tests {
         let clock = Clock::new();
         let read = block_on(async {
             let reader = Polled::new(reader).unwrap();
-            let (mut buffer, mut drained) = (BytesMut::new(), false);
+            let (mut buffer, mut intake) = (BytesMut::new(), Intake::default());
             let thread = std::thread::spawn(move || smol::block_on(word.send(())));
             heard.recv().await.unwrap();
             thread.join().unwrap().unwrap();
             Sleep::after(Duration::from_millis(20)).await;
             assert!(clock.now() >= Time(20_000));
-            let read = poll_fn(|cx| poll_read(&reader, &mut buffer, &mut drained, cx));
+            let read = poll_fn(|cx| intake.poll_read(&reader, &mut buffer, cx));
             let write = async {
                 smol::future::yield_now().await;
                 rustix::io::write(&writer, b"word").unwrap();
@@ -329,8 +329,8 @@ mod tests {
         block_on(async {
             let (reader, writer) = rustix::pipe::pipe().unwrap();
             let (reader, writer) = (Polled::new(reader).unwrap(), Polled::new(writer).unwrap());
-            let (mut buffer, mut drained) = (BytesMut::new(), true);
-            let read = poll_fn(|cx| poll_read(&reader, &mut buffer, &mut drained, cx));
+            let (mut buffer, mut intake) = (BytesMut::new(), Intake::default());
+            let read = poll_fn(|cx| intake.poll_read(&reader, &mut buffer, cx));
             assert_eq!(futures::join!(read, async { drop(writer) }).0.unwrap(), 0);
         })
         .unwrap();

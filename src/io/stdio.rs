@@ -1,20 +1,21 @@
 //! Standard streams, ours and those of children: whatever they are, read and written without
 //! blocking the driver.
 //!
-//! A pipe or a socket is put into non-blocking mode; a program that uses its own standard streams
-//! keeps [`Modes`], which gives them back as they were. A terminal is shared with the shell and
-//! never changed: it is asked first. A file is always ready, on a thread of its own.
+//! A pipe or a socket is put into non-blocking mode; how it is given back is left to
+//! [`mode`](super::mode). A terminal is shared with the shell and never changed: it is asked
+//! first. A file is always ready, on a thread of its own.
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::Errno;
 
-use super::fd::{WriteQueue, poll_read, read_now};
+use super::fd::{WriteQueue, read_now};
+use super::intake::Intake;
+use super::mode::is_pipe;
 use super::polled::Polled;
 use crate::proto::limits::{PIPE_BYTES, TERMINAL_BYTES};
 
@@ -31,80 +32,15 @@ enum Stream {
 
 impl Stream {
     fn new(fd: OwnedFd) -> io::Result<Self> {
-        let kind = FileType::from_raw_mode(fstat(&fd)?.st_mode);
-        match kind {
-            FileType::Fifo | FileType::Socket => {
-                widen(&fd);
-                Ok(Stream::Polled(Polled::new(fd)?))
-            }
-            FileType::CharacterDevice if rustix::termios::isatty(&fd) => {
-                Ok(Stream::Asked(Polled::as_it_is(fd)?))
-            }
-            _ => Ok(Stream::Blocking(Arc::new(fd))),
+        if is_pipe(&fd)? {
+            widen(&fd);
+            return Ok(Stream::Polled(Polled::new(fd)?));
+        }
+        match rustix::termios::isatty(&fd) {
+            true => Ok(Stream::Asked(Polled::as_it_is(fd)?)),
+            false => Ok(Stream::Blocking(Arc::new(fd))),
         }
     }
-}
-
-/// The modes that our standard streams were in: others may share them, and expect them so.
-///
-/// Remembered before any of them is changed, because two may be one and the same (`2>&1`); given
-/// back when dropped.
-#[derive(Debug)]
-pub struct Modes {
-    /// In the order of their numbers; `None` for what is never changed.
-    streams: [Option<Mode>; 3],
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Mode {
-    /// Which file it is.
-    file: (u64, u64),
-    flags: OFlags,
-}
-
-impl Modes {
-    /// Remembers them.
-    pub fn remember() -> Self {
-        Modes { streams: standard_streams().map(Mode::of) }
-    }
-
-    /// Gives standard output back early: it is about to be closed.
-    pub fn give_back_stdout(&mut self) {
-        let [stdin, stdout, stderr] = self.streams.map(|mode| mode.map(|mode| mode.file));
-        // What is still in use under another number is given back with that.
-        if stdout != stdin && stdout != stderr {
-            self.give_back(1);
-        }
-        self.streams[1] = None;
-    }
-
-    fn give_back(&mut self, number: usize) {
-        if let Some(mode) = self.streams[number].take() {
-            let _ = fcntl_setfl(standard_streams()[number], mode.flags);
-        }
-    }
-}
-
-impl Drop for Modes {
-    fn drop(&mut self) {
-        for number in 0..self.streams.len() {
-            self.give_back(number);
-        }
-    }
-}
-
-impl Mode {
-    #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "systems differ in these types")]
-    fn of(fd: BorrowedFd<'_>) -> Option<Self> {
-        let stat = fstat(fd).ok()?;
-        let is_changed = matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::Socket);
-        let flags = fcntl_getfl(fd).ok()?;
-        is_changed.then_some(Mode { file: (stat.st_dev as u64, stat.st_ino as u64), flags })
-    }
-}
-
-fn standard_streams() -> [BorrowedFd<'static>; 3] {
-    [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()]
 }
 
 /// Asks for a large buffer in a pipe; a refusal costs speed only.
@@ -124,7 +60,7 @@ pub fn widen(fd: impl AsFd) {
 pub struct Source {
     stream: Stream,
     buffer: BytesMut,
-    drained: bool,
+    intake: Intake,
 }
 
 impl Source {
@@ -134,7 +70,7 @@ impl Source {
     ///
     /// If the descriptor is closed, or the system refuses to poll it.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Source { stream: Stream::new(fd)?, buffer: BytesMut::new(), drained: false })
+        Ok(Source { stream: Stream::new(fd)?, buffer: BytesMut::new(), intake: Intake::default() })
     }
 
     /// Reads what is there, waiting for something; empty at the end.
@@ -145,7 +81,7 @@ impl Source {
     pub async fn read(&mut self) -> io::Result<Bytes> {
         match &self.stream {
             Stream::Polled(fd) => {
-                poll_fn(|cx| poll_read(fd, &mut self.buffer, &mut self.drained, cx)).await?;
+                poll_fn(|cx| self.intake.poll_read(fd, &mut self.buffer, cx)).await?;
             }
             Stream::Asked(fd) => {
                 fd.readable().await?;
@@ -168,7 +104,7 @@ impl Source {
     /// Reads what is there, without waiting; `None` if nothing is.
     pub async fn read_now(&mut self) -> Option<io::Result<Bytes>> {
         // Asked itself: news of the descriptor may be on its way still.
-        self.drained = false;
+        self.intake.ask_again();
         smol::future::poll_once(self.read()).await
     }
 }

@@ -196,9 +196,27 @@ pub const READ_BYTES: usize = 256 << 10;
 /// Spare room below which a read buffer is renewed, so that bulk reads stay bulk.
 pub const READ_BYTES_MIN: usize = 64 << 10;
 
+/// Bytes that a read makes room for where no bulk is expected: most messages of an editor fit, and
+/// a buffer of this size may be kept for hours.
+pub const SMALL_READ_BYTES: usize = 8 << 10;
+
+/// Spare room below which such a buffer is renewed.
+pub const SMALL_READ_BYTES_MIN: usize = 2 << 10;
+
+/// Time without anything to read after which bulk has ended: its buffers go, and free memory is
+/// given back. Long enough that no pause within one costs more than it saves.
+pub const BULK_REST: Duration = Duration::from_secs(2);
+
 /// Queued bytes from which on a transport is given no more frames: one bulk write. More would
 /// only queue up before what is urgent.
 pub const WRITE_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes up to which what is queued for a write is copied together: below it, a copy is cheaper
+/// than a slice of its own.
+pub const COPY_BYTES_MAX: usize = 2 << 10;
+
+/// Slices a write: more do not make it faster.
+pub const SLICES_MAX: usize = 64;
 
 /// Signals that wait for an application to heed them; a user who sent more has made the point.
 pub const SIGNALS_MAX: usize = 16;
@@ -260,6 +278,14 @@ pub const LEFTOVERS_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Directories that one start looks at for leftovers: some milliseconds. More are left to the
 /// next starts, which begin elsewhere.
 pub const SWEPT_DIRECTORIES_MAX: usize = 256;
+
+/// Descriptors that a starter keeps from its server where the system has no list of those that are
+/// open: far more than a shell leaves behind.
+pub const DESCRIPTORS_TRIED_MAX: i32 = 256;
+
+/// Time for a step of the demonstration before that calls itself failed: ten times what a slow
+/// machine needs.
+pub const DEMO_STEP_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 #[allow(

@@ -128,6 +128,38 @@ fn stop_waits_for_the_end_and_is_not_refused_by_a_server_that_hangs() {
 }
 
 #[test]
+fn a_replacement_that_was_given_up_explains_no_later_stop() {
+    let place = Place::new();
+    let mut proxy = place.proxy(CAT);
+    let instance = proxy.hello();
+    // As a proxy leaves it that was killed before it could stop the server.
+    let intent = format!(r#"{{"instance":"{instance}","reason":"replaced","time":0,"at":"","message":""}}"#);
+    std::fs::write(place.directory("w").join("server.stop.json"), intent).unwrap();
+    signal(place.server_pid("w").unwrap(), "TERM");
+    assert_eq!(proxy.wait().reason, Some(GoneReason::Stopped));
+    assert_eq!(place.status("w")["reason"], "stopped");
+}
+
+#[test]
+fn what_cannot_be_said_is_a_failure() {
+    let place = Place::new();
+    let mut proxy = place.proxy(CAT);
+    assert!(proxy.is_attached());
+    for words in
+        [&["list", "--json"][..], &["list"], &["status", "w"], &["status", "w", "--json"], &["version"]]
+    {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        // Where there is no such device, nobody can be out of room.
+        let Ok(full) = full else { return };
+        let output = place.command(words).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with("reattach-server: standard output cannot be written: "), "{said}");
+        assert_eq!(said.lines().count(), 1);
+    }
+}
+
+#[test]
 fn what_was_left_long_ago_is_swept_by_the_next_start() {
     let place = Place::new();
     let old = place.directory("old");

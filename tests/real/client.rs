@@ -100,6 +100,14 @@ impl Client {
         Client::start(place.connect(&all))
     }
 
+    /// The same through proxies that carry the bytes themselves.
+    pub(crate) fn relayed(place: &Place, words: &[&str], program: &[&str]) -> Self {
+        let all = [&["--local", "--log-format", "json"], words, &["--"], program].concat();
+        let mut command = place.connect(&all);
+        command.env("REATTACH_RELAY", "1");
+        Client::start(command)
+    }
+
     /// Starts it.
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child =

@@ -40,6 +40,8 @@ fn an_editors_buffers_outlive_its_links() {
     signal(proxy, "KILL");
     editor.say("append 1 one\n");
     editor.hears_last("{\"id\":2,\"length\":3}\n> ");
+    // It may have got through before anybody noticed that the proxy is gone.
+    editor.until_said(2, "[Connected");
     signal(next_child(editor.pid(), Some(proxy)), "KILL");
     // The second loss in a row is not retried at once, unless the user says so.
     editor.until_said(1, "[ReconnectFailed");

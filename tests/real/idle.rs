@@ -26,6 +26,39 @@ fn nobody_is_busy(place: &Place, when: &str) {
     }
 }
 
+#[test]
+fn bulk_leaves_no_memory_behind() {
+    if !cfg!(all(target_os = "linux", target_env = "gnu")) {
+        return;
+    }
+    let place = Place::new();
+    let mut client = Client::local(&place, &["--id", "w"], &["cat"]);
+    client.until("Connected");
+    client.say("one\n");
+    client.hears("one\n");
+    let server = place.server_pid("w").unwrap();
+    let before = [server, client.pid()].map(own_bytes);
+    client.say(vec![b'x'; WORK_BYTES]);
+    client.heard(4 + WORK_BYTES, |_| ());
+    wait_until("memory is given back", || {
+        let now = [server, client.pid()].map(own_bytes);
+        now.iter().zip(before).all(|(now, before)| *now < before + OWN_BYTES_MORE)
+    });
+}
+
+/// A session's worth of work.
+const WORK_BYTES: usize = 48 << 20;
+
+/// What a program that has worked may hold more than one that has not.
+const OWN_BYTES_MORE: u64 = 256 << 10;
+
+/// Memory that a process shares with nobody.
+fn own_bytes(pid: u32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = rollup.lines().find(|line| line.starts_with("Anonymous:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
 impl Place {
     /// Whether it is a hosted program: what that does is its own affair.
     fn is_hosted(&self, pid: u32) -> bool {

@@ -77,9 +77,11 @@ fn a_server_that_died_during_an_outage_is_told_by_the_first_proxy_that_gets_thro
 #[test]
 fn a_link_that_goes_silent_is_noticed_and_replaced() {
     let place = Place::new();
-    // The proxy is out of the client's reach, as it is on another host.
-    let link =
-        Link::with_script(r#"exec 3<&0; "$@" <&3 3<&- & echo $! >> "$here/carriers"; exec 3<&-; wait $!"#);
+    // The proxy is out of the client's reach, as it is on another host, and stands for whatever
+    // goes silent on the way: the bytes pass through it.
+    let link = Link::with_script(
+        r#"exec 3<&0; REATTACH_RELAY=1 "$@" <&3 3<&- & echo $! >> "$here/carriers"; exec 3<&-; wait $!"#,
+    );
     let mut client = link.client(&place, &[&["--id", "w"], &RESTLESS[..], &WATCHFUL].concat(), &COUNTER);
     client.until("Connected");
     let server = place.server_pid("w");
@@ -103,9 +105,9 @@ fn a_link_that_goes_silent_is_noticed_and_replaced() {
 }
 
 #[test]
-fn a_stopped_proxy_does_not_stay_behind() {
+fn a_stopped_relay_does_not_stay_behind() {
     let place = Place::new();
-    let mut client = Client::local(&place, &[&RESTLESS[..], &WATCHFUL].concat(), &["cat"]);
+    let mut client = Client::relayed(&place, &[&RESTLESS[..], &WATCHFUL].concat(), &["cat"]);
     client.until("Connected");
     let zombie = next_child(client.pid(), None);
     signal(zombie, "STOP");
@@ -123,7 +125,7 @@ fn a_stopped_proxy_does_not_stay_behind() {
 #[test]
 fn a_link_that_goes_silent_under_a_bulk_upload_is_noticed() {
     let place = Place::new();
-    let mut client = Client::local(&place, &[&RESTLESS[..], &WATCHFUL].concat(), &["wc", "-c"]);
+    let mut client = Client::relayed(&place, &[&RESTLESS[..], &WATCHFUL].concat(), &["wc", "-c"]);
     client.until("Connected");
     let zombie = next_child(client.pid(), None);
     let mut input = client.take_input();

@@ -15,6 +15,7 @@ mod by_hand;
 mod ending;
 mod examples;
 mod gone;
+mod handover;
 mod house;
 mod idle;
 mod loss;

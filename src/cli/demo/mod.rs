@@ -35,6 +35,7 @@ use crate::io::clock::Clock;
 use crate::io::random;
 use crate::io::stdio::{Sink, Source};
 use crate::proto::ProgramExit;
+use crate::proto::limits::DEMO_STEP_TIMEOUT;
 use crate::proto::verdict::EXIT_NOT_RUNNING;
 
 /// Where links wait to be cut.
@@ -42,9 +43,6 @@ const LINK_SOCKET: &str = "link.sock";
 
 /// The identifier of the demo's server, in a home of its own.
 const IDENTIFIER: &str = "demo";
-
-/// How long any step may take before the demo calls itself failed: ten times what a slow machine needs.
-const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Show on this machine what happens when links break and servers die.
 #[derive(Args)]
@@ -267,8 +265,8 @@ impl Stage {
 
 async fn in_time<T>(what: &str, event: impl Future<Output = T>) -> Result<T, String> {
     or(async { Ok(event.await) }, async {
-        Timer::after(STEP_TIMEOUT).await;
-        Err(format!("{what} did not come within {} seconds", STEP_TIMEOUT.as_secs()))
+        Timer::after(DEMO_STEP_TIMEOUT).await;
+        Err(format!("{what} did not come within {} seconds", DEMO_STEP_TIMEOUT.as_secs()))
     })
     .await
 }

@@ -19,6 +19,10 @@ use crate::proto::{InstanceId, Notice, Verdict};
 use crate::session::LaunchConfig;
 use crate::session::launch::{self, Mode};
 
+/// When set, the proxy carries the bytes itself and does not hand its standard streams to the
+/// server: for systems and policies that have trouble with that, and for our tests.
+const ALWAYS_RELAY: &str = "REATTACH_RELAY";
+
 /// Without --reconnect a server is started; with it one is found, and nothing is ever started,
 /// stopped or removed: exit code 90 tells that there is none, and why.
 #[derive(Debug, Args)]
@@ -79,7 +83,14 @@ impl Proxy {
             (false, IfRunning::Replace) => Mode::Start(launch::IfRunning::Replace),
             (false, IfRunning::Refuse) => Mode::Start(launch::IfRunning::Refuse),
         };
-        Launcher { place, mode, config: LaunchConfig::default(), server_arguments, ephemeral: self.ephemeral }
+        Launcher {
+            place,
+            mode,
+            config: LaunchConfig::default(),
+            server_arguments,
+            ephemeral: self.ephemeral,
+            always_relay: std::env::var_os(ALWAYS_RELAY).is_some(),
+        }
     }
 
     /// What our own executable is started with to become the server; see [`run`](super::run).

@@ -144,12 +144,12 @@ impl Report {
 pub(super) fn version(json: bool) -> ExitCode {
     let version = env!("CARGO_PKG_VERSION");
     let range = (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION);
-    print(&if json {
+    let text = if json {
         serde_json::json!({ "version": version, "protocol": range }).to_string()
     } else {
         format!("reattach-server {version}, protocol {} to {}", range.0, range.1)
-    });
-    ExitCode::SUCCESS
+    };
+    print(&text, ExitCode::SUCCESS)
 }
 
 /// `list`
@@ -159,13 +159,15 @@ pub(super) fn list(json: bool) -> ExitCode {
         Err(why) => return fail(&why),
     };
     if json {
-        print(&serde_json::to_string(&reports).expect("a report is plain data"));
-    } else if !reports.is_empty() {
+        let text = serde_json::to_string(&reports).expect("a report is plain data");
+        print(&text, ExitCode::SUCCESS)
+    } else if reports.is_empty() {
+        ExitCode::SUCCESS
+    } else {
         let head = ["IDENTIFIER", "STATE", "PID", "STARTED", "ENDED", "COMMAND"].map(str::to_owned);
         let rows: Vec<_> = std::iter::once(head).chain(reports.iter().map(Report::row)).collect();
-        print(&table(&rows));
+        print(&table(&rows), ExitCode::SUCCESS)
     }
-    ExitCode::SUCCESS
 }
 
 fn reports() -> Result<Vec<Report>, String> {
@@ -190,26 +192,26 @@ pub(super) fn status(identifier: &Identifier, json: bool) -> ExitCode {
     let report = match Report::of(identifier) {
         Ok(Some(report)) => report,
         Ok(None) => {
+            let code = exit_code(EXIT_NOT_RUNNING);
             if json {
-                print(
-                    &serde_json::json!({ "identifier": identifier.as_str(), "state": "unknown" }).to_string(),
-                );
-            } else {
-                say(&format!("reattach-server: no server is known under the identifier {identifier}"));
+                let line = serde_json::json!({ "identifier": identifier.as_str(), "state": "unknown" });
+                return print(&line.to_string(), code);
             }
-            return exit_code(EXIT_NOT_RUNNING);
+            say(&format!("reattach-server: no server is known under the identifier {identifier}"));
+            return code;
         }
         Err(why) => return fail(&why),
     };
-    print(&if json {
+    let text = if json {
         serde_json::to_string(&report).expect("a report is plain data")
     } else {
         table(&report.lines())
-    });
-    match report.state {
+    };
+    let code = match report.state {
         State::Running | State::Starting => ExitCode::SUCCESS,
         State::Ended => exit_code(EXIT_NOT_RUNNING),
-    }
+    };
+    print(&text, code)
 }
 
 /// Columns as wide as their widest cell, two spaces between.
@@ -223,9 +225,16 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// To standard output; a reader that has gone away does not matter.
-pub(super) fn print(text: &str) {
-    let _ = std::io::stdout().write_all(format!("{text}\n").as_bytes());
+/// To standard output; gives the code that follows if that could be said. A reader that has gone
+/// away has heard enough.
+pub(super) fn print(text: &str, code: ExitCode) -> ExitCode {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(format!("{text}\n").as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            fail(&format!("standard output cannot be written: {error}"))
+        }
+        Ok(()) | Err(_) => code,
+    }
 }
 
 #[cfg(test)]

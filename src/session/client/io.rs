@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::status::Status;
+use crate::proto::limits::PAYLOAD_BYTES_MAX;
 use crate::proto::{Bye, ByeReason, Channel, Frame, ProgramExit, RefusalReason, Seq, SessionId, Verdict};
 
 /// Number of a transport among all that a session ever opened. Only ever grows.
@@ -192,7 +193,7 @@ pub enum Rejected {
     /// The input was finished before.
     #[error("the input was finished before")]
     Finished,
-    /// The payload is over [`PAYLOAD_BYTES_MAX`](crate::proto::limits::PAYLOAD_BYTES_MAX).
-    #[error("a message may have 1048566 bytes at most")]
+    /// The payload is over [`PAYLOAD_BYTES_MAX`].
+    #[error("a message may have {} bytes at most", PAYLOAD_BYTES_MAX)]
     TooLarge,
 }

@@ -86,7 +86,12 @@ impl Client {
             State::Connecting(opening) | State::Reconnecting(opening) => {
                 matches!(opening.phase, Phase::Answer { .. })
             }
-            _ => false,
+            State::Attached(_)
+            | State::ReconnectFailed { .. }
+            | State::ReconnectExhausted { .. }
+            | State::ServerNotRunning(_)
+            | State::Refused(_)
+            | State::Closed(_) => false,
         };
         match frame {
             Frame::Welcome(welcome) if answers => self.on_welcome(now, welcome),
