@@ -44,6 +44,8 @@ impl Browser {
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
             .args(["--disable-quic", "--disable-sync", "--disable-component-update"])
             .args(["--no-first-run", "--disable-background-networking", "--remote-debugging-pipe"])
+            // Its reporter of crashes would outlive it.
+            .args(["--disable-breakpad", "--disable-crash-reporter", "--disable-crashpad-for-testing"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg("about:blank")
             .stdin(Stdio::piped())

@@ -94,9 +94,15 @@ impl fmt::Display for Others {
 /// Why a hunt ends before its end.
 pub(super) enum Stop {
     /// The mutant's fate is clear.
-    Settled(Outcome),
+    Settled(Box<Outcome>),
     /// Nothing can be said of it.
     Trouble(anyhow::Error),
+}
+
+impl Stop {
+    pub(super) fn settled(outcome: Outcome) -> Self {
+        Stop::Settled(Box::new(outcome))
+    }
 }
 
 impl From<anyhow::Error> for Stop {
@@ -140,7 +146,7 @@ impl Hunt {
     pub(super) fn run(&self, mutant: &Mutant, program: &Path) -> anyhow::Result<Outcome> {
         match self.catch(mutant, &Suspect { program, hunt: self }) {
             Ok(catch) => Ok(Outcome::Caught(catch)),
-            Err(Stop::Settled(outcome)) => Ok(outcome),
+            Err(Stop::Settled(outcome)) => Ok(*outcome),
             Err(Stop::Trouble(error)) => Err(error),
         }
     }
@@ -160,8 +166,8 @@ impl Hunt {
                 let way = if self.explore { search::search(suspect, until)? } else { None };
                 Ok(Catch { seeds: seed + 1 - self.seeds.first, others, found, way })
             }
-            None if others.0.is_empty() => Err(Stop::Settled(Outcome::Survived(runs))),
-            None => Err(Stop::Settled(Outcome::CaughtByOthers(others))),
+            None if others.0.is_empty() => Err(Stop::settled(Outcome::Survived(runs))),
+            None => Err(Stop::settled(Outcome::CaughtByOthers(others))),
         }
     }
 }
@@ -178,11 +184,11 @@ impl Suspect<'_> {
         let mut command = Command::new(self.program);
         command.current_dir(&self.hunt.root).args(args);
         match child::run(&mut command, self.hunt.limit)? {
-            Ended::TooLong => Err(Stop::Settled(Outcome::TooLong(what))),
+            Ended::TooLong => Err(Stop::settled(Outcome::TooLong(what))),
             Ended::Status(status) if status.output.is_empty() => {
                 let word = status.errors.trim().lines().last().unwrap_or_default().to_owned();
                 let why = format!("{what} ended with {} and said \"{word}\"", status.code);
-                Err(Stop::Settled(Outcome::Odd(why)))
+                Err(Stop::settled(Outcome::Odd(why)))
             }
             Ended::Status(status) => Ok(status.output),
         }

@@ -90,7 +90,7 @@ fn compare(suspect: &Suspect<'_>, mutant: &Mutant, record: &Record) -> Result<Fo
     let found = replay(suspect, &record.scenario, read(&record.scenario)?)?;
     let off = |what: &str| {
         let again = format!("if that is right: cargo sim mutants {} --update", mutant.name);
-        Err(Stop::Settled(Outcome::OffRecord(format!("{what}; {again}"))))
+        Err(Stop::settled(Outcome::OffRecord(format!("{what}; {again}"))))
     };
     let last = found.trace.lines().last().unwrap_or_default();
     if let Fate::Caught(promise) = mutant.fate
