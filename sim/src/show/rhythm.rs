@@ -273,7 +273,7 @@ mod tests {
         (story, rhythm)
     }
 
-    const SLEEP: &str = "duration 3h\nat 0s a open start\nat 10s fault sleep for 7200s\n";
+    const SLEEP: &str = "duration 2h\nat 0s a open start\nat 10s fault sleep for 7100s\n";
 
     #[test]
     fn two_hours_of_sleep_take_a_line_and_a_tear() {

@@ -24,7 +24,7 @@ pub(crate) struct Browser {
     told: Vec<Value>,
     session: String,
     asked: u64,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 impl Browser {
@@ -44,10 +44,10 @@ impl Browser {
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
             .args(["--disable-quic", "--disable-sync", "--disable-component-update"])
             .args(["--no-first-run", "--disable-background-networking", "--remote-debugging-pipe"])
-            // Its reporter of crashes would outlive it.
-            .args(["--disable-breakpad", "--disable-crash-reporter", "--disable-crashpad-for-testing"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg("about:blank")
+            // Its reporter of crashes would outlive it; this makes it ours to find.
+            .env("XDG_CONFIG_HOME", profile.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -65,7 +65,7 @@ impl Browser {
         });
         let to = process.stdin.take();
         let (told, session) = (Vec::new(), String::new());
-        let mut browser = Browser { process, to, from, told, session, asked: 0, _profile: profile };
+        let mut browser = Browser { process, to, from, told, session, asked: 0, profile };
         browser.open(width, height);
         Some(browser)
     }
@@ -188,6 +188,19 @@ impl Browser {
     }
 }
 
+impl Browser {
+    /// Ends what was started for this profile and has left the browser's family.
+    fn end_reporters(&self) {
+        let profile = self.profile.path().to_str().unwrap();
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let words = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if String::from_utf8_lossy(&words).contains(profile) {
+                let _ = Command::new("kill").arg(entry.file_name()).stderr(Stdio::null()).status();
+            }
+        }
+    }
+}
+
 impl Drop for Browser {
     fn drop(&mut self) {
         // It ends when nobody speaks to it any more.
@@ -202,6 +215,7 @@ impl Drop for Browser {
                 }
             }
         }
+        self.end_reporters();
         let _ = self.process.wait();
     }
 }
