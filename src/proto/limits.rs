@@ -325,6 +325,7 @@ mod tests {
         assert!(json_sentence < LINE_BYTES_MAX, "a proxy's line holds its sentence");
         assert!(READY_LINE_BYTES_MAX >= 2 * 4096 + SENTENCE_BYTES_MAX, "two paths and what is wrong");
         assert!(6 * RECORD_COMMAND_BYTES_MAX < RECORD_BYTES_MAX, "a record holds its command line");
+        assert!(RECORD_COMMAND_BYTES_MAX >= 1 << 10, "and enough of it to recognise it by");
         assert!(LOG_TAIL_BYTES >= LINE_BYTES_MAX as u64 && LOG_TAIL_BYTES < LOG_BYTES_MAX);
     }
 
