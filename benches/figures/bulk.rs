@@ -1,7 +1,7 @@
 //! Bulk: as many bytes as there are, to an echo and back.
 
 use crate::echo::Echo;
-use crate::place::Place;
+use crate::place::{Hosted, Place};
 use crate::rounds::Rounds;
 use crate::socat::Socket;
 use crate::sshd::Sshd;
@@ -16,26 +16,33 @@ const AHEAD: usize = 128 << 10;
 /// Ours does look.
 const FAR_AHEAD: usize = usize::MAX / 2;
 
-/// Client, proxy, server and `cat`, against two socats and `cat`, and against one socat and the
-/// least echo that there can be.
+/// An echo in the server, against one socat and the least echo that there can be; and a hosted
+/// `cat`, against two socats and `cat`.
 pub(crate) fn local(place: &Place, rounds: usize, table: &mut Table) -> anyhow::Result<()> {
-    let cat = Socket::of_cat(place.path())?;
     let thread = Socket::of_thread(place.path())?;
+    let cat = Socket::of_cat(place.path())?;
+    let ours = |hosted| Echo::start(place.connect_local(hosted));
     let mut echoes = [
-        (Echo::start(place.connect_local(&["cat"]))?, AHEAD),
-        (Echo::start(cat.command()?)?, AHEAD),
+        (ours(Hosted::Echo)?, AHEAD),
+        (ours(Hosted::Echo)?, FAR_AHEAD),
         (Echo::start(thread.command()?)?, AHEAD),
-        (Echo::start(place.connect_local(&["cat"]))?, FAR_AHEAD),
+        (ours(Hosted::Program(&["cat"]))?, AHEAD),
+        (ours(Hosted::Program(&["cat"]))?, FAR_AHEAD),
+        (Echo::start(cat.command()?)?, AHEAD),
     ];
-    let [ours, cat, thread, unbounded] = measure(&mut echoes, rounds, LOCAL_BYTES)?;
-    let what = "bulk, local, 128 KiB ahead";
-    let baseline = ("socat to socat EXEC:cat", &cat);
-    table.compare(what, Unit::BytesASecond, &ours, baseline, Aim::AtLeast(1.0));
-    let baseline = ("socat to a bare echo thread: two processes fewer", &thread);
-    table.compare(what, Unit::BytesASecond, &ours, baseline, Aim::None);
-    let what = "bulk, local, as far ahead as it takes";
-    let baseline = ("socat to socat EXEC:cat, which takes 128 KiB", &cat);
-    table.compare(what, Unit::BytesASecond, &unbounded, baseline, Aim::AtLeast(1.0));
+    let [echo, echo_far, thread, program, program_far, cat] = measure(&mut echoes, rounds, LOCAL_BYTES)?;
+    let thread = ("socat to a thread that writes what it reads", &thread);
+    let cat = ("socat to socat EXEC:cat", &cat);
+    let rows = [
+        ("an echo in the server, 128 KiB ahead", &echo, thread),
+        ("an echo in the server, as far ahead as it takes", &echo_far, thread),
+        ("a hosted cat, 128 KiB ahead", &program, cat),
+        ("a hosted cat, as far ahead as it takes", &program_far, cat),
+    ];
+    for (what, ours, baseline) in rows {
+        let what = format!("bulk, local, {what}");
+        table.compare(&what, Unit::BytesASecond, ours, baseline, Aim::AtLeast(1.0));
+    }
     Ok(())
 }
 
@@ -43,7 +50,7 @@ pub(crate) fn local(place: &Place, rounds: usize, table: &mut Table) -> anyhow::
 pub(crate) fn over_ssh(place: &Place, rounds: usize, table: &mut Table) -> anyhow::Result<()> {
     let sshd = Sshd::start(place)?;
     let mut echoes = [
-        (Echo::start(sshd.connect(place, &["cat"]))?, FAR_AHEAD),
+        (Echo::start(sshd.connect(place, Hosted::Program(&["cat"])))?, FAR_AHEAD),
         (Echo::start(sshd.command(&["cat"]))?, FAR_AHEAD),
     ];
     let [ours, ssh] = measure(&mut echoes, rounds, SSH_BYTES)?;

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use anyhow::ensure;
 
 use crate::echo::Echo;
-use crate::place::Place;
+use crate::place::{Hosted, Place};
 use crate::processes::Process;
 use crate::rounds::Rounds;
 use crate::sshd::Sshd;
@@ -19,7 +19,7 @@ pub(crate) fn from_a_killed_link(place: &Place, rounds: usize, table: &mut Table
     // Single events vary more than what is repeated within a round.
     for _ in 0..rounds * 3 {
         // A session each: only the first retry after a stable time is immediate.
-        let mut command = sshd.connect(place, &["cat"]);
+        let mut command = sshd.connect(place, Hosted::Program(&["cat"]));
         // It says that the link is lost, and is right.
         command.stderr(Stdio::null());
         let mut echo = Echo::start(command)?;

@@ -4,6 +4,7 @@
 //! ```text
 //! place        a home directory of its own, and the end of every server in it
 //! echo         a process that gives back what it gets: bulk, and round trips
+//! hosted       an echo in our server's own process
 //! socat        an echo behind a unix socket
 //! sshd         an ssh server of its own
 //! processes    what the kernel says of one
@@ -19,6 +20,7 @@
 mod bulk;
 mod comeback;
 mod echo;
+mod hosted;
 mod idle;
 mod messages;
 mod place;
@@ -29,6 +31,8 @@ mod socat;
 mod sshd;
 mod stopwatch;
 mod table;
+
+use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 
@@ -50,7 +54,10 @@ const FIGURES: [Figure; 6] = [
 
 const ROUNDS: usize = 5;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
+    if let Some(code) = hosted::serve() {
+        return Ok(code);
+    }
     let (filter, rounds) = arguments()?;
     let place = Place::new()?;
     let mut table = Table::default();
@@ -64,7 +71,7 @@ fn main() -> anyhow::Result<()> {
         }
     }
     println!("{table}");
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The filter, which may be empty, and the number of rounds.

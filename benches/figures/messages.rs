@@ -8,7 +8,7 @@ use bytes::Bytes;
 use reattach::{Client, ClientConfig, Route, Target};
 use smol::LocalExecutor;
 
-use crate::place::{Place, SERVER};
+use crate::place::{Hosted, Place, SERVER};
 use crate::rounds::Rounds;
 use crate::stopwatch::Stopwatch;
 use crate::table::{Aim, Table, Unit};
@@ -64,7 +64,7 @@ fn through_connect(place: &Place) -> anyhow::Result<f64> {
     line[MESSAGE_BYTES - 1] = b'\n';
     let lines = line.repeat(1000);
     let mut child = place
-        .connect_local(&["sh", "-c", "echo ready; exec wc -c"])
+        .connect_local(Hosted::Program(&["sh", "-c", "echo ready; exec wc -c"]))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;

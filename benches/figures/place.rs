@@ -10,6 +10,28 @@ use tempfile::TempDir;
 pub(crate) const CLIENT: &str = env!("CARGO_BIN_EXE_reattach");
 pub(crate) const SERVER: &str = env!("CARGO_BIN_EXE_reattach-server");
 
+/// What the server hosts.
+#[derive(Clone, Copy)]
+pub(crate) enum Hosted<'a> {
+    /// A program beside it.
+    Program(&'a [&'a str]),
+    /// An echo in its own process.
+    Echo,
+}
+
+impl Hosted<'_> {
+    /// Which server, and what it is told to run.
+    pub(crate) fn add_to(self, command: &mut Command) {
+        match self {
+            Hosted::Program(words) => command.args(["--server-path", SERVER, "--"]).args(words),
+            Hosted::Echo => {
+                let own = std::env::current_exe().expect("this program has a path");
+                command.arg("--server-path").arg(own)
+            }
+        };
+    }
+}
+
 pub(crate) struct Place {
     home: TempDir,
 }
@@ -32,10 +54,11 @@ impl Place {
         command
     }
 
-    /// `reattach connect` on this machine.
-    pub(crate) fn connect_local(&self, hosted: &[&str]) -> Command {
+    /// `reattach connect` on this machine, to that.
+    pub(crate) fn connect_local(&self, hosted: Hosted<'_>) -> Command {
         let mut command = self.command(CLIENT);
-        command.args(["connect", "--local", "--"]).args(hosted);
+        command.args(["connect", "--local"]);
+        hosted.add_to(&mut command);
         command
     }
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::place::{CLIENT, Place, SERVER, find};
+use crate::place::{CLIENT, Hosted, Place, find};
 
 /// Root's sshd wants to lock itself in there before anybody is known.
 const PRIVILEGE_SEPARATION: &str = "/run/sshd";
@@ -75,12 +75,12 @@ impl Sshd {
         command
     }
 
-    /// `reattach connect HOST -- HOSTED`.
-    pub(crate) fn connect(&self, place: &Place, hosted: &[&str]) -> Command {
+    /// `reattach connect HOST`, to that.
+    pub(crate) fn connect(&self, place: &Place, hosted: Hosted<'_>) -> Command {
         let mut command = place.command(CLIENT);
         command.args(["connect", HOST, "--ssh-arg=-F"]);
         command.arg(format!("--ssh-arg={}", self.client_config.display()));
-        command.args(["--server-path", SERVER, "--"]).args(hosted);
+        hosted.add_to(&mut command);
         command
     }
 }

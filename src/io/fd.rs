@@ -47,6 +47,8 @@ pub struct WriteQueue {
     /// Small writes, gathered until a large one comes or they are written.
     tail: BytesMut,
     queued_bytes: usize,
+    /// The last write did not take all that it was given: asking again at once would be in vain.
+    is_blocked: bool,
 }
 
 impl WriteQueue {
@@ -85,13 +87,26 @@ impl WriteQueue {
     /// Those of the system call; interrupted calls are repeated.
     pub fn poll_flush(&mut self, fd: &Polled, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.queued_bytes > 0 {
+            if self.is_blocked {
+                ready!(fd.poll_writable(cx))?;
+                self.is_blocked = false;
+            }
+            let offered = self.offered_bytes();
             match self.write_now(fd) {
-                Err(Errno::AGAIN) => ready!(fd.poll_writable(cx))?,
+                Err(Errno::AGAIN) => self.is_blocked = true,
                 Err(error) => return Poll::Ready(Err(error.into())),
-                Ok(_) => {}
+                Ok(count) => self.is_blocked = count < offered,
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Bytes that one call of [`WriteQueue::write_now`] hands over.
+    fn offered_bytes(&self) -> usize {
+        match self.segments.len() {
+            few if few < SLICES_MAX => self.queued_bytes,
+            _ => self.segments.iter().take(SLICES_MAX).map(Bytes::len).sum(),
+        }
     }
 
     /// Writes what the descriptor takes in one call.
@@ -150,6 +165,27 @@ mod tests {
     fn writes_large_and_small_in_order_through_a_narrow_pipe_on_either_reactor() {
         smol::block_on(write_through_a_pipe());
         reactor::block_on(write_through_a_pipe()).unwrap();
+    }
+
+    #[test]
+    fn a_full_pipe_is_not_asked_again_until_it_has_room() {
+        reactor::block_on(async {
+            let (reader, writer) = rustix::pipe::pipe().unwrap();
+            let writer = Polled::new(writer).unwrap();
+            let mut queue = WriteQueue::default();
+            queue.push(vec![1; 1 << 20].into());
+            let mut flush = |queue: &mut WriteQueue| {
+                let waker = std::task::Waker::noop();
+                queue.poll_flush(&writer, &mut Context::from_waker(waker))
+            };
+            assert!(flush(&mut queue).is_pending() && queue.is_blocked);
+            let queued = queue.queued_bytes();
+            // Room that nobody has told us of.
+            rustix::io::read(&reader, &mut [0; 1 << 16][..]).unwrap();
+            assert!(flush(&mut queue).is_pending());
+            assert_eq!(queue.queued_bytes(), queued);
+        })
+        .unwrap();
     }
 
     async fn write_through_a_pipe() {
