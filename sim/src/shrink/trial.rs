@@ -11,7 +11,7 @@ use super::{Effort, Size};
 use crate::check::{Promise, Violation};
 use crate::machine::Kit;
 use crate::run::run_with;
-use crate::scenario::{Scenario, print};
+use crate::scenario::{Scenario, parse, print};
 use crate::trace::Detail;
 
 /// Candidates that are tried before the effort is looked at again.
@@ -79,7 +79,11 @@ impl<K: Kit> Bench<K> {
         let size = Size::of(best);
         let mut new: Vec<Scenario> = Vec::new();
         for candidate in self.under_seeds(candidates) {
-            if Size::of(&candidate) < size && self.held.insert(print(&candidate)) {
+            let file = print(&candidate);
+            // What no file can say, nobody could try again.
+            let is_told = || parse(&file).is_ok_and(|read| read == candidate);
+            if Size::of(&candidate) < size && !self.held.contains(&file) && is_told() {
+                self.held.insert(file);
                 new.push(candidate);
             }
         }

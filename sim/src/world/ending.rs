@@ -8,7 +8,7 @@ use reattach::session::client::{Input, Status};
 use super::conn::Conn;
 use super::link::{CLOSE_GRACE, ROOM_BYTES};
 use super::queue::EventKind;
-use super::{ClientId, LinkId, World};
+use super::{ClientId, LinkId, ServerId, World};
 use crate::check::Promise;
 use crate::machine::{ClientMachine as _, Kit, ServerMachine as _};
 use crate::scenario::Mode;
@@ -123,13 +123,19 @@ impl<K: Kit> World<'_, K> {
     }
 
     /// Whether a client's last attempt could not but fail: it began before the network was good, its
-    /// server is on its way down, or the host had no number left for a proxy.
+    /// server, or the one that it came to, is on its way down, or the host had no number left for a
+    /// proxy.
     fn is_excused(&self, client: ClientId) -> bool {
         let Some(link) = self.links.iter().rfind(|link| link.client == client) else {
             return false;
         };
-        let server = self.session_of(client).server.map(|server| &self.servers[server as usize]);
-        let down = server.is_some_and(|server| !server.is_running() || server.has_ended());
+        let is_down = |server: ServerId| {
+            let server = &self.servers[server as usize];
+            !server.is_running() || server.has_ended()
+        };
+        let conn = link.proxy.and_then(|proxy| self.proxies[proxy as usize].conn);
+        let came_to = conn.and_then(|conn| self.conns[conn as usize].server);
+        let down = self.session_of(client).server.into_iter().chain(came_to).any(is_down);
         link.dialed_at <= self.healed_at || link.proxy.is_none() || down
     }
 

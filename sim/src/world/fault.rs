@@ -222,6 +222,7 @@ impl<K: Kit> World<'_, K> {
                     let instance = record.instance;
                     if let Some(truth) = self.truth_of(instance) {
                         truth.record = Paper::Garbled;
+                        truth.misnamed = true;
                     }
                 }
             }

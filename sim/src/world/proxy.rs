@@ -29,6 +29,8 @@ pub(super) struct Proxy<L> {
     pub(super) hangs: u32,
     /// Its session's first, or a reconnect.
     pub(super) first: bool,
+    /// The server that its client has met; no other is asked about.
+    pub(super) expected: Option<InstanceId>,
     steps: VecDeque<Step>,
     stepping: bool,
     steps_taken: u32,
@@ -95,6 +97,10 @@ impl<K: Kit> World<'_, K> {
             Wish::Replace => Mode::Start(IfRunning::Replace),
             Wish::Reattach => Mode::Reconnect(clients[client as usize].machine.inner().instance()),
         };
+        let expected = match mode {
+            Mode::Start(_) => None,
+            Mode::Reconnect(expected) => expected,
+        };
         let dies_at = self.weather.client_mut(client).next_proxy_dies.take();
         self.proxies.push(Proxy {
             machine: K::Launch::new(LaunchConfig::default(), mode, self.host_now()),
@@ -102,6 +108,7 @@ impl<K: Kit> World<'_, K> {
             alive: true,
             hangs: 0,
             first,
+            expected,
             steps: VecDeque::new(),
             stepping: false,
             steps_taken: 0,
@@ -227,7 +234,15 @@ impl<K: Kit> World<'_, K> {
                     self.goals.reach(Goal::SeekWaited);
                 }
                 let evidence = self.host.evidence();
-                self.proxies[id as usize].truth.last_recorded = self.last_recorded();
+                let seen = evidence.record.and_then(|record| self.server_named(record.instance));
+                let word = evidence.tombstone.filter(|_| evidence.record.is_none());
+                let last_word = word.and_then(|mark| self.server_named(mark.instance));
+                let last_recorded = self.last_recorded();
+                let truth = &mut self.proxies[id as usize].truth;
+                (truth.last_recorded, truth.last_word) = (last_recorded, last_word);
+                if lock != Lock::Free {
+                    truth.sought = seen;
+                }
                 self.proxy_input(id, Input::Saw(View { starter_busy, lock, evidence }));
             }
             Step::Intend(instance, reason) => {
@@ -262,11 +277,10 @@ impl<K: Kit> World<'_, K> {
                 self.clean();
             }
             Step::Spawn => self.spawn(id),
-            Step::AbandonSpawned => {
-                if let Some(server) = self.proxies[id as usize].spawned {
-                    self.server_killed(server, GoneReason::Crashed);
-                }
-            }
+            Step::AbandonSpawned => match self.proxies[id as usize].spawned {
+                Some(server) => self.server_killed(server, GoneReason::Crashed),
+                None => self.proxies[id as usize].truth.late = true,
+            },
             Step::ConnectInput => self.connect_input(id),
             Step::ConnectOutput(conn, record) => self.connect_output(id, conn, record),
             Step::Relay => {

@@ -357,6 +357,10 @@ impl Launch {
 
     fn on_judge(&mut self, now: Time, view: View, until: Time) {
         match view.lock {
+            Lock::Free if self.may_have_started(view) => {
+                self.state = State::Judge { until, look: Look::UnderWay };
+                self.effects.push_back(Effect::Look);
+            }
             Lock::Free => self.exit_not_running(view),
             Lock::Held(_) if now < until => {
                 let look = Look::At(now + self.config.look_interval);

@@ -174,6 +174,22 @@ fn a_record_that_was_written_between_two_looks_is_of_a_server_that_lives() {
 }
 
 #[test]
+fn the_end_of_a_server_without_a_record_is_not_told_from_its_successors() {
+    let mut launch = started(Mode::Reconnect(None));
+    for input in [Input::Saw(held()), Input::Attached(None), Input::Ended(Side::Server)] {
+        launch.handle_input(Time::ZERO, input);
+    }
+    drain(&mut launch);
+    let record = Some(Record { instance: SERVER, boot: BOOT });
+    let early = View { evidence: Evidence { record, ..Evidence::none(BOOT) }, ..free() };
+    launch.handle_input(Time::ZERO, Input::Saw(early));
+    assert_eq!(drain(&mut launch), [Effect::Look], "it took the lock after we had looked");
+    launch.handle_input(Time::ZERO + LaunchConfig::default().release_wait, Input::Saw(held()));
+    let effects = drain(&mut launch);
+    assert!(matches!(&effects[..], [Effect::Exit(verdict)] if verdict.code == EXIT_LOST));
+}
+
+#[test]
 fn a_record_that_was_there_before_is_of_a_server_that_is_gone() {
     let record = Some(Record { instance: SERVER, boot: BOOT });
     let left = View { evidence: Evidence { record, ..Evidence::none(BOOT) }, ..free() };

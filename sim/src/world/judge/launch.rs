@@ -20,12 +20,18 @@ pub(in crate::world) struct LaunchTruth {
     pub(in crate::world) holder: Option<ServerId>,
     /// The last server that there was then, and whose record was written.
     pub(in crate::world) last_recorded: Option<ServerId>,
+    /// The server whose last word was there then, and no record.
+    pub(in crate::world) last_word: Option<ServerId>,
+    /// The last server that it saw the record of while somebody held the lock.
+    pub(in crate::world) sought: Option<ServerId>,
     /// Somebody else had the starter lock when the proxy looked last.
     pub(in crate::world) starter_busy: bool,
     /// Another starter had the starter lock.
     pub(in crate::world) waited: bool,
     /// No number was left for a process.
     pub(in crate::world) crowded: bool,
+    /// Its time to start a server was over before it came to it.
+    pub(in crate::world) late: bool,
     /// Whom it told to end, and when by the host's clock.
     told_to_end: Option<(ServerId, Time)>,
 }
@@ -139,7 +145,10 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn could_not_start(&self, proxy: &Proxy<K::Launch>) -> bool {
         match proxy.spawned {
             Some(server) => !self.servers[server as usize].alive,
-            None => proxy.truth.waited || proxy.truth.crowded || proxy.truth.holder.is_some(),
+            None => {
+                let LaunchTruth { waited, crowded, late, holder, .. } = proxy.truth;
+                waited || crowded || late || holder.is_some()
+            }
         }
     }
 }

@@ -59,6 +59,8 @@ pub(in crate::world) struct ServerTruth {
     pub(in crate::world) rebooted_since: bool,
     /// The word of its program's end was sent.
     pub(in crate::world) exit_sent: bool,
+    /// Its record has named another, whatever became of that since.
+    pub(in crate::world) misnamed: bool,
     /// Its lock is on a file that is no longer there: nobody can see that it lives.
     pub(in crate::world) lock_lost: bool,
     /// A byte was changed on its way to it.
@@ -106,6 +108,12 @@ impl<K: Kit> World<'_, K> {
         self.servers.iter_mut().find(|server| server.instance == instance).map(|server| &mut server.truth)
     }
 
+    /// The server that has that name.
+    pub(in crate::world) fn server_named(&self, instance: InstanceId) -> Option<ServerId> {
+        let place = self.servers.iter().position(|server| server.instance == instance)?;
+        ServerId::try_from(place).ok()
+    }
+
     /// The last server that got as far as its record, as somebody who looks now can know.
     pub(in crate::world) fn last_recorded(&self) -> Option<ServerId> {
         let last = self.servers.iter().rposition(|server| server.truth.recorded)?;
@@ -124,20 +132,30 @@ impl<K: Kit> World<'_, K> {
     /// Whether a client's server is gone, for that reason as far as its proxy could know.
     pub(super) fn is_gone(&self, client: ClientId, reason: GoneReason) -> bool {
         let session = self.session_of(client);
+        let link = self.links.iter().rfind(|link| link.client == client);
+        let proxy = link.and_then(|link| link.proxy).map(|proxy| &self.proxies[proxy as usize]);
         if let Some(server) = session.server {
-            return self.explains(server, reason, true);
+            // Who was not told the name has it from the files, which may lie.
+            let name = self.servers[server as usize].instance;
+            let named = proxy.is_none_or(|proxy| proxy.expected.or(proxy.meant) == Some(name));
+            // One that nobody could see any more left its word where another's record was lost.
+            let stray = proxy.and_then(|proxy| proxy.truth.last_word).filter(|word| *word != server);
+            let stray = stray.is_some_and(|word| self.servers[word as usize].truth.lock_lost);
+            return self.explains(server, reason, named) || (stray && reason == GoneReason::Replaced);
         }
         // It never met one: none may live that took its Hello, and the reason is that of the server
         // that its proxy met, or else of the last that there was when it looked.
         if self.owned_by(session.id).is_some_and(|server| !server.truth.lock_lost) {
             return false;
         }
-        let link = self.links.iter().rfind(|link| link.client == client);
-        let Some(proxy) = link.and_then(|link| link.proxy).map(|proxy| &self.proxies[proxy as usize]) else {
+        let Some(proxy) = proxy else {
             return false;
         };
         let met = proxy.conn.and_then(|conn| self.conns[conn as usize].server).or(proxy.spawned);
-        match (met, proxy.truth.last_recorded) {
+        // One that never took the connection was met by its name, or only sought.
+        let met = met.or_else(|| self.server_named(proxy.meant?)).or(proxy.truth.sought);
+        let last = proxy.truth.last_word.or(proxy.truth.last_recorded);
+        match (met, last) {
             (None, None) => reason == GoneReason::Unknown,
             (met, last) => met.into_iter().chain(last).any(|server| self.explains(server, reason, false)),
         }
@@ -150,19 +168,19 @@ impl<K: Kit> World<'_, K> {
         let truth = &server.truth;
         if server.alive || truth.lock_lost {
             // Nobody could see that it lived when it was looked for, or another's name stood in its place.
-            return truth.lock_lost || (truth.record == Paper::Garbled && reason == GoneReason::Replaced);
+            return truth.lock_lost || (truth.misnamed && reason == GoneReason::Replaced);
         }
         let newer = self.servers.iter().skip(id as usize + 1).any(|server| server.truth.recorded);
         // No word of it can be found.
-        let silent = truth.word != Paper::Whole || (truth.record == Paper::Garbled && !named);
+        let silent = truth.word != Paper::Whole || (truth.misnamed && !named);
         match reason {
             _ if truth.end == Some(reason) => true,
             GoneReason::Replaced => {
                 // It died by itself while somebody was about to replace it: either word is true.
                 let replaced = |intended: Time| truth.died_at <= intended + INTENT_GRACE;
                 // Who finds another's name on what it left cannot know better.
-                let misnamed = truth.record == Paper::Garbled
-                    || (truth.record == Paper::Lost && truth.word == Paper::Garbled);
+                let misnamed =
+                    truth.misnamed || (truth.record == Paper::Lost && truth.word == Paper::Garbled);
                 newer || misnamed || truth.intended_at.is_some_and(replaced)
             }
             // A starter that failed has removed the files; nothing is known any more.
