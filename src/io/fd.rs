@@ -174,7 +174,7 @@ mod tests {
             let writer = Polled::new(writer).unwrap();
             let mut queue = WriteQueue::default();
             queue.push(vec![1; 1 << 20].into());
-            let mut flush = |queue: &mut WriteQueue| {
+            let flush = |queue: &mut WriteQueue| {
                 let waker = std::task::Waker::noop();
                 queue.poll_flush(&writer, &mut Context::from_waker(waker))
             };
