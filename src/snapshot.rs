@@ -1,6 +1,7 @@
 //! Tests only: reads what is in `fixtures/` and compares texts with `snapshots/`, which holds those of
 //! the whole workspace, so that tests of the pure floors touch no file themselves.
 
+use std::fmt::{Display, Write};
 use std::path::Path;
 
 /// Compares `text` with `snapshots/NAME.snap`; `INSTA_UPDATE=always` writes it.
@@ -10,6 +11,33 @@ pub(crate) fn assert_snapshot(name: &str, text: &str) {
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+/// Compares what comes of every state with every happening, as `pair` tells it, with
+/// `snapshots/NAME.snap`. Happenings with the same outcome share two lines: it, and their names.
+pub(crate) fn assert_pairs<S: Clone, N: Display, H>(
+    name: &str,
+    states: Vec<(&str, S)>,
+    happenings: impl Fn() -> Vec<(N, H)>,
+    pair: impl Fn(S, H) -> String,
+) {
+    let mut table = String::new();
+    for (state_name, state) in states {
+        let mut outcomes: Vec<(String, Vec<String>)> = Vec::new();
+        for (input, happening) in happenings() {
+            let outcome = pair(state.clone(), happening);
+            match outcomes.iter_mut().find(|(known, _)| *known == outcome) {
+                Some((_, inputs)) => inputs.push(input.to_string()),
+                None => outcomes.push((outcome, vec![input.to_string()])),
+            }
+        }
+        let _ = writeln!(table, "{state_name}");
+        for (outcome, inputs) in outcomes {
+            let _ = writeln!(table, "  {outcome}\n      {}", inputs.join(", "));
+        }
+        table.push('\n');
+    }
+    assert_snapshot(name, &table);
 }
 
 /// A file of a folder in `fixtures/`.

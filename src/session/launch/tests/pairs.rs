@@ -3,29 +3,11 @@
 //! Inputs with the same outcome share two lines: what happens (effects, when the next timeout is
 //! due, if that changed), and the inputs that lead to it.
 
-use std::fmt::Write;
-
 use super::*;
 
 #[test]
 fn every_state_with_every_input() {
-    let mut table = String::new();
-    for (name, state) in states() {
-        let mut outcomes: Vec<(String, Vec<&str>)> = Vec::new();
-        for (input, happening) in happenings() {
-            let outcome = pair(state.clone(), happening);
-            match outcomes.iter_mut().find(|(known, _)| *known == outcome) {
-                Some((_, inputs)) => inputs.push(input),
-                None => outcomes.push((outcome, vec![input])),
-            }
-        }
-        let _ = writeln!(table, "{name}");
-        for (outcome, inputs) in outcomes {
-            let _ = writeln!(table, "  {outcome}\n      {}", inputs.join(", "));
-        }
-        table.push('\n');
-    }
-    crate::snapshot::assert_snapshot("launch_pairs", &table);
+    crate::snapshot::assert_pairs("launch_pairs", states(), happenings, pair);
 }
 
 #[test]
