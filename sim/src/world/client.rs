@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use reattach::proto::limits::BACKOFF_MIN;
+use reattach::proto::verdict::EXIT_NOT_RUNNING;
 use reattach::proto::{ProgramExit, Seq, SessionId, encode};
 use reattach::session::client::{Attempt, Cause, Client, Effect, Input, Launch, News, Status};
 use reattach::session::{First, Time};
@@ -120,6 +121,7 @@ impl<K: Kit> World<'_, K> {
         }
         self.goals.reach(Goal::StaleNews);
         self.film_old_news(link, &news);
+        self.note_late_verdict(client, attempt, &news);
         let process = &mut self.clients[client as usize];
         let before = process.machine.clone();
         process.machine.handle_input(now, Input::Transport(attempt, news));
@@ -128,6 +130,21 @@ impl<K: Kit> World<'_, K> {
         self.judge(Promise::StaleIgnored, same, || {
             format!("old news of attempt {attempt} changed client {client}")
         });
+    }
+
+    /// The verdict that must not be believed any more is the one that people look for in a trace.
+    fn note_late_verdict(&mut self, client: ClientId, attempt: Attempt, news: &News) {
+        let News::Exited(exit) = news else {
+            return;
+        };
+        // Its ssh may have been killed before that had a status to tell.
+        let said = exit.verdict.as_ref().map(|verdict| (verdict.code, verdict.message.as_str()));
+        if let Some((EXIT_NOT_RUNNING, words)) = said {
+            let why = Cause::Exited(exit.status, words.to_owned()).to_string();
+            self.note(|world| {
+                (world.client_name(client), format!("ignores the end of attempt {attempt}"), why)
+            });
+        }
     }
 
     pub(super) fn on_client_timer(&mut self, client: ClientId) {
