@@ -90,7 +90,13 @@ impl<K: Kit> World<'_, K> {
     fn judge_verdict(&mut self, id: ProxyId) {
         let Proxy { truth, meant, relaying, .. } = &self.proxies[id as usize];
         let free = truth.lock == Some(Lock::Free) && (*relaying || !truth.starter_busy);
-        let (holds, truth) = (free || meant.is_some(), truth.clone());
+        // A server that hides behind another's name is nobody's that one could ask for.
+        let meant = meant.and_then(|meant| self.server_named(meant));
+        let is_gone = |server: ServerId| {
+            let server = &self.servers[server as usize];
+            !server.alive || server.truth.lock_lost || server.truth.misnamed
+        };
+        let (holds, truth) = (free || meant.is_some_and(is_gone), truth.clone());
         self.judge(Promise::NotRunningTrue, holds, || {
             format!("proxy {id} says that no server runs, or is being started; {truth:?}")
         });
