@@ -40,7 +40,7 @@ pub(super) fn kinds_and_clients(scenario: &Scenario, _: &Violation) -> Vec<Scena
     ];
     for client in 0..crate::scenario::CLIENTS_MAX {
         candidates.push(without(scenario, |_, entry| client_of(entry) == Some(client)));
-        candidates.push(renamed(scenario, client));
+        candidates.extend((0..client).map(|earlier| renamed(scenario, earlier, client)));
     }
     let mut kinds = Vec::new();
     for entry in &scenario.entries {
@@ -120,11 +120,11 @@ pub(super) fn without(scenario: &Scenario, gone: impl Fn(usize, &Entry) -> bool)
     Scenario { entries, ..scenario.clone() }
 }
 
-/// The scenario with this client called `a`, and `a` by its name.
-fn renamed(scenario: &Scenario, client: u8) -> Scenario {
+/// The scenario with these two clients called by each other's names.
+fn renamed(scenario: &Scenario, one: u8, other: u8) -> Scenario {
     let swap = |name: &mut u8| match *name {
-        0 => *name = client,
-        name_of_it if name_of_it == client => *name = 0,
+        name_of_it if name_of_it == one => *name = other,
+        name_of_it if name_of_it == other => *name = one,
         _ => {}
     };
     let mut renamed = scenario.clone();

@@ -67,6 +67,9 @@ type ServerId = u32;
 /// Tells this stream of a seed from the one that the scenario was drawn from.
 const PURPOSE: u64 = 2;
 
+/// And the order of what its scenario has happen at the same time.
+const PLAN_PURPOSE: u64 = 4;
+
 /// Events after which a run is stuck: some ten times what a long one has.
 const EVENTS_MAX: u64 = 300_000;
 
@@ -141,13 +144,23 @@ impl<'s, K: Kit> World<'s, K> {
         world
     }
 
+    /// What the scenario says happens when it says. What happens at the same time does so in any
+    /// order, which no entry of another time has a say in: without one of those the rest stays as it was.
     fn plan(&mut self) {
+        let dice_at = |at: Duration| {
+            let micros = u64::try_from(at.as_micros()).expect("scenarios last for hours");
+            Dice::new(self.scenario.seed ^ micros.rotate_left(32), PLAN_PURPOSE)
+        };
+        let (mut last, mut dice) = (Duration::ZERO, dice_at(Duration::ZERO));
         for (index, entry) in self.scenario.entries.iter().enumerate() {
             if entry.at > self.scenario.duration {
                 break;
             }
+            if std::mem::replace(&mut last, entry.at) != entry.at {
+                dice = dice_at(entry.at);
+            }
             let id = u32::try_from(index).expect("scenarios are short");
-            self.at(Time::ZERO + entry.at, EventKind::Begin, id);
+            self.queue.push(Time::ZERO + entry.at, dice.bits32(), Event { kind: EventKind::Begin, id });
             if let What::Fault(fault) = &entry.what
                 && fault.kind.is_lasting()
             {
@@ -155,10 +168,11 @@ impl<'s, K: Kit> World<'s, K> {
                 let end = (entry.at + fault.duration).min(self.scenario.duration);
                 let end = end.max(entry.at + Duration::from_micros(1));
                 // The last moment belongs to the healing, which comes after all ends.
-                self.at(Time::ZERO + end, EventKind::End, id);
+                self.queue.push(Time::ZERO + end, dice.bits32(), Event { kind: EventKind::End, id });
             }
         }
-        self.at(Time::ZERO + self.scenario.duration + Duration::from_micros(2), EventKind::Heal, 0);
+        let heal = Time::ZERO + self.scenario.duration + Duration::from_micros(2);
+        self.queue.push(heal, dice_at(heal.since(Time::ZERO)).bits32(), Event { kind: EventKind::Heal, id: 0 });
     }
 
     /// Lets everything happen, until the end or the first broken promise.
