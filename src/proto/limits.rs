@@ -182,7 +182,8 @@ pub const READY_TIMEOUT: Duration = Duration::from_secs(20);
 pub const STARTER_WAIT: Duration = Duration::from_secs(35);
 
 /// Time for a lock to fall free after the server's socket has ended: the kernel closes sockets
-/// before it releases locks, in the same exit.
+/// before it releases locks, in the same exit. Who was told of the end and starts the next server at
+/// once is not refused meanwhile.
 pub const RELEASE_WAIT: Duration = Duration::from_millis(500);
 
 /// Time between two looks at a lock that is waited for: far below what a person notices, and

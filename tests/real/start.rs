@@ -73,6 +73,18 @@ fn of_two_careful_proxies_at_the_same_moment_one_is_refused() {
 }
 
 #[test]
+fn who_follows_a_program_that_has_ended_is_not_refused() {
+    let place = Place::new();
+    for turn in 0..50 {
+        let turn = turn.to_string();
+        let output = place.connect(&["--local", "--id", "w", "--", "echo", &turn]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "turn {turn}: {said}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), turn);
+    }
+}
+
+#[test]
 fn a_careful_proxy_disturbs_nothing() {
     let place = Place::new();
     let mut first = place.proxy(CAT);

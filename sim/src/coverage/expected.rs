@@ -219,9 +219,11 @@ impl Expect<LaunchState> for LaunchInput {
             (I::ServerEnded, S::Judge) => Never("a side ends once"),
             (I::Failed, S::Spawn) => Seldom("all numbers of processes must be in use"),
             (I::Failed, _) => Never("the only thing that fails on this host is a fork"),
-            (I::Timeout, S::Stop | S::Spawn | S::Seek | S::Attach | S::Relay | S::Judge) => Always,
+            (I::Timeout, S::Survey | S::Stop | S::Spawn | S::Seek | S::Attach | S::Relay | S::Judge) => {
+                Always
+            }
             (I::Timeout, S::WaitStarter) => Seldom("starters seldom take more than half a minute"),
-            (I::Timeout, S::Survey | S::Meet | S::Done) => Seldom("an alarm that was set before rings there"),
+            (I::Timeout, S::Meet | S::Done) => Seldom("an alarm that was set before rings there"),
             _ => Never("nobody has asked for that there"),
         }
     }

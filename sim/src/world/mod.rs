@@ -172,7 +172,11 @@ impl<'s, K: Kit> World<'s, K> {
             }
         }
         let heal = Time::ZERO + self.scenario.duration + Duration::from_micros(2);
-        self.queue.push(heal, dice_at(heal.since(Time::ZERO)).bits32(), Event { kind: EventKind::Heal, id: 0 });
+        self.queue.push(
+            heal,
+            dice_at(heal.since(Time::ZERO)).bits32(),
+            Event { kind: EventKind::Heal, id: 0 },
+        );
     }
 
     /// Lets everything happen, until the end or the first broken promise.

@@ -57,8 +57,8 @@ pub struct Launch {
 enum State {
     /// Waiting for the other starters of this identifier.
     WaitStarter { until: Time },
-    /// Start: looking at what is there.
-    Survey,
+    /// Start: looking at what is there, some times if that was to be left alone: it may be ending.
+    Survey { until: Time, look: Look },
     /// Start: waiting for the running server to end.
     Stop { holder: Holder, killed: bool, until: Time, look: Look },
     /// Start: waiting for the spawned server to be ready.
@@ -114,10 +114,13 @@ impl Launch {
         match (self.state, input) {
             (State::Done, _) => {}
             (State::WaitStarter { .. }, Input::StarterTaken) => {
-                self.state = State::Survey;
+                let until = now + self.config.release_wait;
+                self.state = State::Survey { until, look: Look::UnderWay };
                 self.effects.push_back(Effect::Look);
             }
-            (State::Survey, Input::Saw(view)) => self.on_survey(now, view),
+            (State::Survey { until, look: Look::UnderWay }, Input::Saw(view)) => {
+                self.on_survey(now, view, until);
+            }
             (State::Stop { holder, killed, until, look: Look::UnderWay }, Input::Saw(view)) => {
                 self.on_stopping(now, view, holder, killed, until);
             }
@@ -166,7 +169,7 @@ impl Launch {
             }
             (
                 State::WaitStarter { .. }
-                | State::Survey
+                | State::Survey { .. }
                 | State::Stop { .. }
                 | State::Spawn { .. }
                 | State::Meet
@@ -178,7 +181,8 @@ impl Launch {
             ) => self.on_failed(why),
             // Answers to questions that were given up, or not asked yet.
             (
-                State::Stop { look: Look::At(_), .. }
+                State::Survey { look: Look::At(_), .. }
+                | State::Stop { look: Look::At(_), .. }
                 | State::Seek { look: Look::At(_), .. }
                 | State::Judge { look: Look::At(_), .. },
                 Input::Saw(_),
@@ -193,7 +197,11 @@ impl Launch {
                 | Input::Ended(_),
             )
             | (
-                State::Survey | State::Stop { .. } | State::Meet | State::Seek { .. } | State::Judge { .. },
+                State::Survey { .. }
+                | State::Stop { .. }
+                | State::Meet
+                | State::Seek { .. }
+                | State::Judge { .. },
                 Input::StarterTaken
                 | Input::Ready
                 | Input::NotReady(_)
@@ -241,7 +249,10 @@ impl Launch {
                     format!("the server could not be started: it was not ready within {waited} seconds");
                 self.exit(EXIT_NOT_STARTED, None, why);
             }
-            State::Stop { look, .. } | State::Seek { look, .. } | State::Judge { look, .. } => {
+            State::Survey { look, .. }
+            | State::Stop { look, .. }
+            | State::Seek { look, .. }
+            | State::Judge { look, .. } => {
                 if look.at().is_some_and(|at| now >= at) {
                     *look = Look::UnderWay;
                     self.effects.push_back(Effect::Look);
@@ -254,7 +265,6 @@ impl Launch {
             }
             State::WaitStarter { .. }
             | State::Spawn { .. }
-            | State::Survey
             | State::Meet
             | State::Attach { .. }
             | State::Relay
@@ -272,16 +282,22 @@ impl Launch {
         match self.state {
             State::WaitStarter { until } | State::Spawn { until } => Some(until),
             State::Attach { attach_until, .. } => Some(attach_until),
-            State::Stop { look, .. } | State::Seek { look, .. } | State::Judge { look, .. } => {
-                earliest([look.at()])
-            }
-            State::Survey | State::Meet | State::Relay | State::Done => None,
+            State::Survey { look, .. }
+            | State::Stop { look, .. }
+            | State::Seek { look, .. }
+            | State::Judge { look, .. } => earliest([look.at()]),
+            State::Meet | State::Relay | State::Done => None,
         }
     }
 
-    fn on_survey(&mut self, now: Time, view: View) {
+    fn on_survey(&mut self, now: Time, view: View, until: Time) {
         match (view.lock, self.mode) {
             (Lock::Free, _) => self.spawn(now),
+            // The client of a server that has just ended knows that before its lock falls free.
+            (Lock::Held(_), Mode::Start(IfRunning::Refuse)) if now < until => {
+                let look = Look::At(now + self.config.look_interval);
+                self.state = State::Survey { until, look };
+            }
             (Lock::Held(_), Mode::Start(IfRunning::Refuse) | Mode::Reconnect(_)) => {
                 let why = "a server already runs under this identifier".to_owned();
                 self.exit(EXIT_ALREADY_RUNNING, None, why);
@@ -433,8 +449,8 @@ impl Launch {
                 renew(starter_until, config.starter_wait);
                 renew(attach_until, config.attach_timeout);
             }
-            State::Judge { until, .. } => renew(until, config.release_wait),
-            State::Survey | State::Meet | State::Relay | State::Done => {}
+            State::Survey { until, .. } | State::Judge { until, .. } => renew(until, config.release_wait),
+            State::Meet | State::Relay | State::Done => {}
         }
     }
 

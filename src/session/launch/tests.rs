@@ -50,6 +50,26 @@ fn gives_up_on_a_server_that_lives_and_refuses_every_connection() {
 }
 
 #[test]
+fn a_server_that_is_ending_is_not_one_that_already_runs() {
+    let LaunchConfig { release_wait, look_interval, .. } = LaunchConfig::default();
+    let mut launch = started(Mode::Start(IfRunning::Refuse));
+    let mut now = Time::ZERO;
+    launch.handle_input(now, Input::StarterTaken);
+    launch.handle_input(now, Input::Saw(held()));
+    assert_eq!(drain(&mut launch), [Effect::TakeStarter, Effect::Look]);
+    now += look_interval;
+    launch.handle_timeout(now);
+    assert_eq!(drain(&mut launch), [Effect::Look]);
+    let mut patient = launch.clone();
+    launch.handle_input(now, Input::Saw(free()));
+    assert_eq!(drain(&mut launch), [Effect::Clean, Effect::Spawn]);
+
+    patient.handle_input(Time::ZERO + release_wait, Input::Saw(held()));
+    let effects = drain(&mut patient);
+    assert!(matches!(&effects[..], [Effect::Exit(verdict)] if verdict.code == EXIT_ALREADY_RUNNING));
+}
+
+#[test]
 fn a_launch_that_fails_starts_nothing_afterwards_and_leaves_no_server_behind() {
     let mut launch = started(Mode::Start(IfRunning::Refuse));
     launch.handle_input(Time::ZERO, Input::StarterTaken);

@@ -49,6 +49,8 @@ fn states() -> Vec<(&'static str, (Launch, Time))> {
 
     let waiting = after(&started(Mode::Start(IfRunning::Refuse)), at(0), &[]);
     let surveying = after(&waiting, at(0), &[Input::StarterTaken]);
+    let surveying_again = after(&surveying, at(0), &[Input::Saw(held())]);
+    let surveying_late = looks(&surveying_again, at(500));
     let replacing = after(&started(Mode::Start(IfRunning::Replace)), at(0), &[Input::StarterTaken]);
     let stopping = after(&replacing, at(0), &[Input::Saw(held())]);
     let asked = looks(&stopping, at(20));
@@ -70,6 +72,8 @@ fn states() -> Vec<(&'static str, (Launch, Time))> {
     vec![
         ("WaitStarter", (waiting, at(0))),
         ("Survey, to refuse", (surveying, at(0))),
+        ("Survey, to refuse, between looks", (surveying_again, at(0))),
+        ("Survey, to refuse, its time over", (surveying_late, at(500))),
         ("Survey, to replace", (replacing, at(0))),
         ("Stop, between looks", (stopping, at(0))),
         ("Stop, looking", (asked, at(20))),
