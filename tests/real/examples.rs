@@ -1,7 +1,9 @@
 //! The examples and the demo, as a newcomer runs them.
 
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::client::Client;
 use crate::place::{Place, signal, wait_until};
@@ -77,6 +79,44 @@ fn an_editor_whose_server_dies_is_told_and_never_gets_an_empty_one() {
     );
     assert!(!end.text().contains("unknown buffer id"));
     wait_until("no process is left", || place.processes().is_empty());
+}
+
+/// A demo that has begun to tell, and its reader.
+fn demo_under_way(place: &Place) -> (Child, BufReader<ChildStdout>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reattach"));
+    command.args(["demo", "--cuts", "50"]).env("TMPDIR", place.home());
+    let mut demo = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut reader = BufReader::new(demo.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("cuts the link") {
+        line.clear();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "the demo ended early");
+    }
+    (demo, reader)
+}
+
+#[test]
+fn a_demo_that_is_told_to_stop_leaves_nothing() {
+    for (name, number) in [("INT", 2), ("TERM", 15)] {
+        let place = Place::new();
+        let (demo, _reader) = demo_under_way(&place);
+        signal(demo.id(), name);
+        let output = demo.wait_with_output().unwrap();
+        assert_eq!(output.status.signal(), Some(number));
+        place.is_left_clean();
+        assert!(place.home().read_dir().unwrap().next().is_none(), "a file is left");
+    }
+}
+
+#[test]
+fn a_demo_that_nobody_reads_leaves_nothing() {
+    let place = Place::new();
+    let (demo, reader) = demo_under_way(&place);
+    drop(reader);
+    let output = demo.wait_with_output().unwrap();
+    assert_eq!((output.status.signal(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(13), ""));
+    place.is_left_clean();
+    assert!(place.home().read_dir().unwrap().next().is_none(), "a file is left");
 }
 
 #[test]

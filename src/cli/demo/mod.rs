@@ -9,7 +9,7 @@ mod parts;
 mod traffic;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use clap::Args;
 use futures::StreamExt;
+use rustix::process::Signal;
 use serde::Deserialize;
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::future::or;
@@ -26,10 +27,12 @@ use smol::{Async, LocalExecutor, Timer};
 pub use parts::{PartArgs, run_part};
 
 use self::traffic::Traffic;
-use super::voice::start_log;
+use super::interrupts::{Wish, Wishes, die_by};
+use super::voice::{say, start_log};
 use crate::host::identifier::Identifier;
+use crate::host::lock::StarterLock;
 use crate::host::paths::{Place, Root};
-use crate::host::stop::kill;
+use crate::host::stop::{kill, stop};
 use crate::io::child::program_exit;
 use crate::io::clock::Clock;
 use crate::io::random;
@@ -52,30 +55,56 @@ pub struct DemoArgs {
     cuts: u32,
 }
 
-/// Runs the demo.
+/// How a demo ends.
+enum Ending {
+    /// As it should: what there is to tell.
+    Over(String),
+    /// Something went wrong: one sentence.
+    Failed(String),
+    /// Nobody can read what it says.
+    Unheard(io::Error),
+    /// A signal came: its number.
+    Interrupted(i32),
+}
+
+/// Runs the demo. However it ends, nothing of it is left.
 pub fn run(args: &DemoArgs) -> ExitCode {
     start_log("off");
-    let result = Stage::build().and_then(|stage| {
-        let result = smol::block_on(stage.play(args.cuts));
-        stage.clear();
-        result
-    });
-    match result {
-        Ok(summary) => {
-            println!("\n{summary}");
-            ExitCode::SUCCESS
+    let ending = match Stage::build() {
+        Ok(stage) => {
+            let ending = smol::block_on(stage.play(args.cuts));
+            stage.clear();
+            ending
         }
-        Err(why) => {
-            println!("\nThe demo failed: {why}");
-            ExitCode::FAILURE
-        }
+        Err(why) => Ending::Failed(why),
+    };
+    let (word, code) = match ending {
+        Ending::Over(summary) => (summary, ExitCode::SUCCESS),
+        Ending::Failed(why) => (format!("The demo failed: {why}"), ExitCode::FAILURE),
+        Ending::Unheard(error) => return unheard(&error),
+        Ending::Interrupted(signal) => die_by(signal),
+    };
+    match writeln!(io::stdout(), "\n{word}") {
+        Ok(()) => code,
+        Err(error) => unheard(&error),
     }
+}
+
+/// A reader that has gone away is no failure; anything else is one.
+fn unheard(error: &io::Error) -> ExitCode {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        die_by(Signal::PIPE.as_raw());
+    }
+    say(&format!("reattach demo: the standard output cannot be written: {error}"));
+    ExitCode::FAILURE
 }
 
 /// Where the demo plays.
 struct Stage {
     directory: PathBuf,
     clock: Clock,
+    /// Why nobody hears us any more, once that is so.
+    unheard: (Sender<io::Error>, Receiver<io::Error>),
 }
 
 /// What the client prints about its state.
@@ -100,49 +129,78 @@ impl Stage {
         let mut builder = fs::DirBuilder::new();
         let built = builder.mode(0o700).create(&directory);
         built.map_err(|error| format!("{} cannot be created: {error}", directory.display()))?;
-        Ok(Stage { directory, clock: Clock::new() })
+        Ok(Stage { directory, clock: Clock::new(), unheard: unbounded() })
     }
 
     fn clear(&self) {
         if let Err(error) = fs::remove_dir_all(&self.directory) {
-            println!("{} is left behind: {error}", self.directory.display());
+            say(&format!("reattach demo: {} is left behind: {error}", self.directory.display()));
         }
     }
 
     fn tell(&self, who: &str, what: &str) {
-        println!("  {:>8} s  {who:<7} {what}", self.clock.now());
+        self.print(&format!("  {:>8} s  {who:<7} {what}", self.clock.now()));
     }
 
-    async fn play(&self, cuts: u32) -> Result<String, String> {
-        println!(
-            "A client, a proxy, a server and a hosted program, all of them real processes of this machine."
+    fn print(&self, line: &str) {
+        if let Err(error) = writeln!(io::stdout(), "{line}") {
+            let _ = self.unheard.0.try_send(error);
+        }
+    }
+
+    async fn play(&self, cuts: u32) -> Ending {
+        self.print(
+            "A client, a proxy, a server and a hosted program, all of them real processes of this machine.",
         );
-        println!(
-            "The program numbers the lines that it gets, so a lost one, or one that came twice, would show.\n"
+        self.print(
+            "The program numbers the lines that it gets, so a lost one, or one that came twice, would show.\n",
         );
-        let fail = |error: io::Error| error.to_string();
-        let links =
-            Async::new(UnixListener::bind(self.directory.join(LINK_SOCKET)).map_err(fail)?).map_err(fail)?;
-        let mut client = self.start_client().map_err(fail)?;
-        let input = Sink::new(client.stdin.take().expect("it was piped").into()).map_err(fail)?;
-        let output = Source::new(client.stdout.take().expect("it was piped").into()).map_err(fail)?;
-        let errors = Source::new(client.stderr.take().expect("it was piped").into()).map_err(fail)?;
+        self.play_on_processes(cuts).await.unwrap_or_else(|error| Ending::Failed(error.to_string()))
+    }
+
+    async fn play_on_processes(&self, cuts: u32) -> io::Result<Ending> {
+        let mut wishes = Wishes::catch()?;
+        let links = Async::new(UnixListener::bind(self.directory.join(LINK_SOCKET))?)?;
+        let mut client = self.start_client()?;
+        let input = Sink::new(client.stdin.take().expect("it was piped").into())?;
+        let output = Source::new(client.stdout.take().expect("it was piped").into())?;
+        let errors = Source::new(client.stderr.take().expect("it was piped").into())?;
         let (told, events) = unbounded();
         let traffic = Traffic::new();
-        let executor = LocalExecutor::new();
-        let watcher = executor.spawn(self.watch(errors, told));
-        let sender = executor.spawn(traffic.send(input));
-        let checker = executor.spawn(traffic.check(output));
-        let story = async {
-            let result = self.tell_story(cuts, &links, &events, &traffic, &mut client).await;
-            // Whatever happened, the client does not stay behind.
-            let _ = client.kill();
-            let _ = client.wait();
-            result
+        let ending = {
+            let executor = LocalExecutor::new();
+            let _watcher = executor.spawn(self.watch(errors, told));
+            let _sender = executor.spawn(traffic.send(input));
+            let checker = executor.spawn(traffic.check(output));
+            let story = async {
+                let told = self.tell_story(cuts, &links, &events, &traffic, &mut client).await;
+                told.map_or_else(Ending::Failed, Ending::Over)
+            };
+            let wrong = async { Ending::Failed(checker.await) };
+            let unheard = async {
+                let error = self.unheard.1.recv().await;
+                Ending::Unheard(error.unwrap_or_else(|_| io::ErrorKind::BrokenPipe.into()))
+            };
+            let interrupted = async {
+                loop {
+                    if let Wish::Forward(signal) = wishes.next().await {
+                        return Ending::Interrupted(signal);
+                    }
+                }
+            };
+            executor.run(or(or(story, wrong), or(unheard, interrupted))).await
         };
-        let result = executor.run(or(story, async { Err(checker.await) })).await;
-        drop((watcher, sender));
-        result
+        // Whatever happened, nothing stays behind: the client, the link, which ends with its
+        // control connection, and the server that they may have left.
+        let _ = client.kill();
+        let _ = client.wait();
+        drop(links);
+        if let Ok(place) = self.place() {
+            // One that is on its way up has the starters' lock until it can be seen.
+            let _starter = in_time("the starters' lock", StarterLock::take(&place)).await;
+            let _ = stop(&place).await;
+        }
+        Ok(ending)
     }
 
     fn start_client(&self) -> io::Result<Child> {
@@ -157,7 +215,7 @@ impl Stage {
         let via = shlex::try_join(words.iter().map(String::as_str)).map_err(io::Error::other)?;
         Command::new(&program)
             .args(["connect", "--via", &via, "--id", IDENTIFIER, "--log-format", "json"])
-            .args(["--backoff-min", "200ms", "--"])
+            .args(["--backoff-min", "200ms", "--idle-lifetime", "1m", "--"])
             .arg(&program)
             .args(["demo-part", "program"])
             .env("HOME", &self.directory)
@@ -224,10 +282,15 @@ impl Stage {
         ))
     }
 
-    fn kill_server(&self) -> Result<(), String> {
+    /// Where the demo's server lives.
+    fn place(&self) -> Result<Place, String> {
         let root = Root::below(self.directory.clone()).map_err(|error| error.to_string())?;
         let identifier: Identifier = IDENTIFIER.parse().expect("it is a proper one");
-        let pid = kill(&Place::below(root, &identifier))?;
+        Ok(Place::below(root, &identifier))
+    }
+
+    fn kill_server(&self) -> Result<(), String> {
+        let pid = kill(&self.place()?)?;
         self.tell("demo", &format!("kills the server, process {pid}"));
         Ok(())
     }
