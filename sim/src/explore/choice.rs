@@ -258,7 +258,9 @@ impl<K: Kit> World<K> {
                 return;
             }
             let view = self.clients.view(person.state);
-            if view.is_exhausted || (state.left.retries > 0 && !view.is_final) {
+            // Who sees that it has given up tries again; at once only so often, or old links pile up.
+            let is_over = || state.links.iter().all(|link| link.client != client);
+            if (view.is_exhausted && is_over()) || (state.left.retries > 0 && !view.is_final) {
                 choices.push(Choice::Retry(client));
             }
             if state.left.messages > 0 && view.has_room {
