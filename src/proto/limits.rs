@@ -227,6 +227,10 @@ pub const CHANGES_MAX: usize = 64;
 /// Reads of one transport in a row before the others, the alarm and the writes get their turn.
 pub const FILLS_MAX: usize = 8;
 
+/// Bytes on standard error that nobody reads, beyond which a client takes no more output either:
+/// as much as it holds in the other direction.
+pub const UNREAD_ERRORS_BYTES_MAX: usize = UNACKED_BYTES_MAX;
+
 /// Bytes that pipes and sockets are asked to hold, where the system lets us.
 pub const PIPE_BYTES: usize = 256 << 10;
 

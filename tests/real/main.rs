@@ -12,6 +12,7 @@ mod sshd;
 
 mod bounds;
 mod by_hand;
+mod editor;
 mod ending;
 mod examples;
 mod gone;
