@@ -20,8 +20,8 @@ use super::report::Reporter;
 use super::voice::{say, start_log};
 use crate::client::{Client, Closed, Received, Status};
 use crate::io::mode::Modes;
-use crate::io::reactor;
 use crate::io::stdio::Source;
+use crate::io::{reactor, room};
 use crate::proto::limits::WRITE_BYTES_MAX;
 use crate::proto::verdict::EXIT_NOT_RUNNING;
 use crate::proto::ProgramExit;
@@ -47,7 +47,11 @@ enum Ending {
 
 /// Runs the command.
 pub fn run(args: ConnectArgs) -> ExitCode {
-    start_log(if args.verbose { "debug" } else { "off" });
+    // The states are told by the reporter; once is enough.
+    start_log(if args.verbose { "debug,reattach::state=off" } else { "off" });
+    if let Err(why) = room::for_open_files() {
+        return fail(&why);
+    }
     match reactor::block_on(connect(&args)).and_then(|ended| ended) {
         Ok(ending) => exit(ending),
         Err(error) => fail(&error.to_string()),
@@ -119,12 +123,24 @@ async fn pump_input(client: Client, mut input: Source) -> Ending {
                     return pending().await;
                 }
             }
-            Err(error) if !is_end(&error) => return Ending::Unreadable(error),
+            Err(error) if !is_end(&error) => {
+                // Not while a server is being started, which would not learn that nobody comes.
+                met(&client).await;
+                return Ending::Unreadable(error);
+            }
             Ok(_) | Err(_) => {
                 client.finish();
                 return pending().await;
             }
         }
+    }
+}
+
+/// Waits until the first attempt has come to something.
+async fn met(client: &Client) {
+    let mut change = client.last_change();
+    while change.status == Status::Connecting {
+        change = client.changed(&change).await;
     }
 }
 

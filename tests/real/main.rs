@@ -25,6 +25,7 @@ mod seat;
 mod ssh;
 mod start;
 mod streams;
+mod tables;
 mod traffic;
 mod trouble;
 mod words;
