@@ -22,9 +22,9 @@ use crate::client::{Client, Closed, Received, Status};
 use crate::io::mode::Modes;
 use crate::io::stdio::Source;
 use crate::io::{reactor, room};
+use crate::proto::ProgramExit;
 use crate::proto::limits::WRITE_BYTES_MAX;
 use crate::proto::verdict::EXIT_NOT_RUNNING;
-use crate::proto::ProgramExit;
 
 /// What `ssh` exits with when it could not connect, and so do we.
 const EXIT_NOT_CONNECTED: u8 = 255;

@@ -97,7 +97,8 @@ pub fn main<A: Application>(
 }
 
 fn run_stop(identifier: &Identifier, json: bool) -> ExitCode {
-    let place = room::for_open_files().and_then(|()| Place::of(identifier).map_err(|error| error.to_string()));
+    let place =
+        room::for_open_files().and_then(|()| Place::of(identifier).map_err(|error| error.to_string()));
     match place.and_then(|place| smol::block_on(stop(&place))) {
         Ok(Stopped::Ended) => {
             let line = serde_json::json!({ "identifier": identifier.as_str(), "stopped": true });

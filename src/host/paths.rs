@@ -15,6 +15,7 @@
 //! What the files mean is left to their own modules.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::directory::{Directory, DirectoryError};
@@ -82,9 +83,7 @@ impl Root {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(DirectoryError::Missing(self.home.clone()))
             }
-            Err(source) => {
-                Err(DirectoryError::Refused { path: self.home.clone(), action: "opened", source })
-            }
+            Err(source) => Err(DirectoryError::Refused { path: self.home.clone(), action: "opened", source }),
             Ok(_) => Ok(()),
         }
     }
@@ -188,6 +187,12 @@ impl Place {
         name
     }
 
+    /// Whether that is a file of this server's that was not finished; others may be in the directory.
+    pub fn is_draft(&self, name: &OsStr) -> bool {
+        let (name, begin) = (name.as_bytes(), self.name("."));
+        name.starts_with(begin.as_bytes()) && name.ends_with(b".draft")
+    }
+
     /// Opens the directory and changes nothing; `None` if it is not there.
     ///
     /// # Errors
@@ -223,7 +228,7 @@ impl Place {
     /// Those of the system.
     pub fn remove(&self, directory: &Directory) -> std::io::Result<()> {
         self.sockets.remove();
-        for name in directory.names()?.iter().filter(|name| name.to_string_lossy().ends_with(".draft")) {
+        for name in directory.names()?.iter().filter(|name| self.is_draft(name)) {
             directory.remove(name)?;
         }
         for ending in [".json", ".exit.json", ".stop.json", ".log", ".pid", ".start"] {

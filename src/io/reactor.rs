@@ -249,8 +249,7 @@ pub fn watch(fd: &Arc<OwnedFd>) -> Option<u64> {
     with(|_, inner| {
         inner.next_key += 1;
         let fd = Arc::clone(fd);
-        let watched =
-            Watched { fd, read: Wait::default(), write: Wait::default(), gone: Wait::default() };
+        let watched = Watched { fd, read: Wait::default(), write: Wait::default(), gone: Wait::default() };
         inner.watched.insert(inner.next_key, watched);
         inner.next_key
     })

@@ -131,3 +131,13 @@ fn an_input_that_was_not_meant_to_be_read_is_empty() {
     let output = shell(&place, "reattach connect --local -- wc -c 0>/dev/null");
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"0\n"[..]));
 }
+
+#[test]
+fn each_state_is_told_once_to_whoever_wants_to_know_everything() {
+    let place = Place::new();
+    let output = shell(&place, "reattach connect -v --local -- true");
+    let said = String::from_utf8(output.stderr).unwrap();
+    for state in ["Connecting", "Connected", "Closed"] {
+        assert_eq!(said.matches(state).count(), 1, "{said}");
+    }
+}

@@ -61,8 +61,7 @@ fn a_socket_that_cannot_be_made_leaves_no_other() {
     let place = Place::new();
     let path = |name: &str| place.home().join(name).to_str().unwrap().to_owned();
     let (pid, one, other) = (path("p.pid"), path("one"), path("no/such/other"));
-    let words =
-        ["run", "--pid-file", &pid, "--stdin-socket", &one, "--stdout-socket", &other, "--", "cat"];
+    let words = ["run", "--pid-file", &pid, "--stdin-socket", &one, "--stdout-socket", &other, "--", "cat"];
     assert_eq!(place.run(&words).status.code(), Some(EXIT_NOT_STARTED));
     assert!(fs::read_dir(place.home()).unwrap().next().is_none());
 }

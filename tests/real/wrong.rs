@@ -81,7 +81,10 @@ fn what_cannot_be_reached_or_started_is_named() {
         (&["--via", "no-such-wrapper x", "--", "cat"], "the command no-such-wrapper was not found"),
         (&["--via", "false", "--", "cat"], "could not connect to false"),
         (&["--via", "true", "--", "cat"], "could not connect to true"),
-        (&["--via", "sh -c 'echo no way >&2; exit 3'", "--", "cat"], "to sh -c echo no way >&2; exit 3: no way"),
+        (
+            &["--via", "sh -c 'echo no way >&2; exit 3'", "--", "cat"],
+            "to sh -c echo no way >&2; exit 3: no way",
+        ),
         (&["--via", "sh -c 'printf \"bad\\nusage\\nx [y]\\n\" >&2; exit 3'", "--", "cat"], ": bad … x [y]"),
         (&["no-such-host.invalid", "--", "cat"], "could not connect to no-such-host.invalid: ssh: "),
     ];
@@ -100,7 +103,12 @@ fn a_place_that_cannot_hold_the_state_is_named() {
     fs::write(place.home().join(".local/state"), "in the way").unwrap();
     let said = sentence(place.connect(&["--local", "--", "cat"]), EXIT_NOT_CONNECTED);
     assert!(said.contains(".local/state"), "{said}");
-    for (home, part) in [("", "HOME is not set"), ("here", "absolute path"), ("/no/such", "does not exist"), ("/etc/passwd", "which is not a directory")] {
+    for (home, part) in [
+        ("", "HOME is not set"),
+        ("here", "absolute path"),
+        ("/no/such", "does not exist"),
+        ("/etc/passwd", "which is not a directory"),
+    ] {
         let mut command = place.connect(&["--local", "--", "cat"]);
         command.env("HOME", home);
         let said = sentence(command, EXIT_NOT_CONNECTED);

@@ -106,7 +106,11 @@ impl Run {
             (None, Some(pid_file)) => Place::beside(pid_file).ok_or_else(|| {
                 Misplaced::Usage(format!("the pid file is {pid_file:?}, but its name must end with .pid"))
             })?,
-            (None, None) => return Err(Misplaced::Usage("where the server is was not said: give --identifier or --pid-file".to_owned())),
+            (None, None) => {
+                return Err(Misplaced::Usage(
+                    "where the server is was not said: give --identifier or --pid-file".to_owned(),
+                ));
+            }
         };
         if let Some(log) = &self.log_file {
             place.log.clone_from(log);
