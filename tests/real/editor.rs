@@ -2,7 +2,7 @@
 //! neither stays behind nor keeps silent.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::place::{Place, wait, wait_until};
 
 const EXIT_NOT_CONNECTED: i32 = 255;
 
-/// What a client says while nobody but this file listens to its words.
+/// An editor that has its client's streams, but for the states, which are in a file.
 struct Editor {
     client: Child,
     states: std::path::PathBuf,
@@ -84,11 +84,11 @@ fn errors_that_nobody_reads_do_not_stop_the_output() {
     let place = Place::new();
     let program = "head -c 2000000 /dev/zero >&2 & for i in 1 2 3; do echo $i; sleep 0.1; done; wait; echo 4";
     let mut command = place.connect(&["--local", "--", "sh", "-c", program]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = place.home().join("output");
+    command.stdin(Stdio::null()).stdout(File::create(&output).unwrap()).stderr(Stdio::piped());
     let mut client = command.spawn().unwrap();
-    let lines: Vec<String> =
-        BufReader::new(client.stdout.take().unwrap()).lines().take(4).map(Result::unwrap).collect();
-    assert_eq!(lines, ["1", "2", "3", "4"]);
+    wait_until("all lines have come", || fs::read_to_string(&output).unwrap() == "1\n2\n3\n4\n");
+    fs::remove_file(output).unwrap();
     let mut errors = Vec::new();
     client.stderr.take().unwrap().read_to_end(&mut errors).unwrap();
     assert_eq!((client.wait().unwrap().code(), errors.len()), (Some(0), 2_000_000));
@@ -109,6 +109,10 @@ fn streams_that_cannot_be_used_are_named() {
         ("reattach connect --local -- cat </tmp", "standard input cannot be read: Is a directory"),
     ];
     for (line, part) in cases {
+        // Where there is no such device, nobody can be out of room.
+        if line.ends_with("/dev/full") && !std::path::Path::new("/dev/full").exists() {
+            continue;
+        }
         let output = shell(&place, line);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(EXIT_NOT_CONNECTED), "{line}: {said}");
@@ -128,8 +132,8 @@ fn a_reader_that_went_away_is_no_error() {
 #[test]
 fn an_input_that_was_not_meant_to_be_read_is_empty() {
     let place = Place::new();
-    let output = shell(&place, "reattach connect --local -- wc -c 0>/dev/null");
-    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"0\n"[..]));
+    let output = shell(&place, "reattach connect --local -- cat 0>/dev/null");
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b""[..]));
 }
 
 #[test]
