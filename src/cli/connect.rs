@@ -3,24 +3,28 @@
 //! What the words mean is checked in [`connect_args`](super::connect_args); the session itself is
 //! the library's [`Client`].
 
+use std::future::{Future, pending, poll_fn};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::task::Poll;
 
+use rustix::io::Errno;
 use smol::LocalExecutor;
 use smol::future::or;
 
 use super::connect_args::ConnectArgs;
 use super::interrupts::{Wish, Wishes, die_by};
+use super::outputs::{Outputs, Unwritable};
 use super::report::Reporter;
 use super::voice::{say, start_log};
-use crate::client::{Client, Closed, Received, Rejected, Status};
+use crate::client::{Client, Closed, Received, Status};
 use crate::io::mode::Modes;
-use crate::io::reactor;
-use crate::io::stdio::{Sink, Source};
+use crate::io::stdio::Source;
+use crate::io::{reactor, room};
+use crate::proto::ProgramExit;
 use crate::proto::limits::WRITE_BYTES_MAX;
 use crate::proto::verdict::EXIT_NOT_RUNNING;
-use crate::proto::{Channel, ProgramExit};
 
 /// What `ssh` exits with when it could not connect, and so do we.
 const EXIT_NOT_CONNECTED: u8 = 255;
@@ -35,18 +39,28 @@ enum Ending {
     Interrupted(i32),
     /// Nobody reads our output any more.
     OutputClosed,
+    /// Our output cannot be written.
+    Unwritable(Unwritable),
+    /// Our input cannot be read.
+    Unreadable(io::Error),
 }
 
 /// Runs the command.
 pub fn run(args: ConnectArgs) -> ExitCode {
-    start_log(if args.verbose { "debug" } else { "off" });
+    // The states are told by the reporter; once is enough.
+    start_log(if args.verbose { "debug,reattach::state=off" } else { "off" });
+    if let Err(why) = room::for_open_files() {
+        return fail(&why);
+    }
     match reactor::block_on(connect(&args)).and_then(|ended| ended) {
         Ok(ending) => exit(ending),
-        Err(error) => {
-            say(&format!("reattach: {error}"));
-            ExitCode::from(EXIT_NOT_CONNECTED)
-        }
+        Err(error) => fail(&error.to_string()),
     }
+}
+
+fn fail(why: &str) -> ExitCode {
+    say(&format!("reattach: {why}"));
+    ExitCode::from(EXIT_NOT_CONNECTED)
 }
 
 fn exit(ending: Ending) -> ExitCode {
@@ -62,6 +76,8 @@ fn exit(ending: Ending) -> ExitCode {
         Ending::NeverAttached => ExitCode::from(EXIT_NOT_CONNECTED),
         Ending::Status(_) => ExitCode::from(EXIT_NOT_CONNECTED),
         Ending::Interrupted(signal) => die_by(signal),
+        Ending::Unwritable(Unwritable { name, error }) => fail(&format!("{name} cannot be written: {error}")),
+        Ending::Unreadable(error) => fail(&format!("standard input cannot be read: {error}")),
         Ending::OutputClosed => die_by(rustix::process::Signal::PIPE.as_raw()),
     }
 }
@@ -80,11 +96,11 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     let executor = LocalExecutor::new();
     let driver = executor.spawn(driver);
     let reporter = executor.spawn(report(client.clone(), Reporter::new(args)));
-    let pump = executor.spawn(pump_input(client.clone(), input));
+    let mut pump = executor.spawn(pump_input(client.clone(), input));
     let mut obedience = executor.spawn(obey(client.clone(), wishes));
     executor
         .run(async {
-            let ended = or(&mut obedience, pump_output(&client, output));
+            let ended = or(or(&mut obedience, &mut pump), pump_output(&client, output));
             let ending = or(ended, never_attached(&client)).await;
             pump.cancel().await;
             obedience.cancel().await;
@@ -98,86 +114,135 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
         .await
 }
 
-/// Moves our input to the hosted program.
-async fn pump_input(client: Client, mut input: Source) {
+/// Moves our input to the hosted program; ends only when the input cannot be read.
+async fn pump_input(client: Client, mut input: Source) -> Ending {
     loop {
-        let bytes = match input.read().await {
-            Ok(bytes) if !bytes.is_empty() => bytes,
-            // A terminal that was taken away ends like a file.
-            Ok(_) | Err(_) => return client.finish(),
-        };
-        match client.send_stream(bytes).await {
-            Ok(()) => {}
-            Err(Rejected::Final | Rejected::Finished | Rejected::Full | Rejected::TooLarge) => return,
+        match input.read().await {
+            Ok(bytes) if !bytes.is_empty() => {
+                if client.send_stream(bytes).await.is_err() {
+                    return pending().await;
+                }
+            }
+            Err(error) if !is_end(&error) => {
+                // Not while a server is being started, which would not learn that nobody comes.
+                met(&client).await;
+                return Ending::Unreadable(error);
+            }
+            Ok(_) | Err(_) => {
+                client.finish();
+                return pending().await;
+            }
         }
     }
+}
+
+/// Waits until the first attempt has come to something.
+async fn met(client: &Client) {
+    let mut change = client.last_change();
+    while change.status == Status::Connecting {
+        change = client.changed(&change).await;
+    }
+}
+
+/// A terminal that was taken away ends like a file. What is open for writing only, as `nohup` has
+/// it, was never meant to be read.
+fn is_end(error: &io::Error) -> bool {
+    match Errno::from_io_error(error) {
+        Some(Errno::IO) => rustix::termios::isatty(rustix::stdio::stdin()) || is_hung_up(),
+        Some(Errno::BADF) => true,
+        _ => false,
+    }
+}
+
+/// Whether standard input was a terminal that nobody is at any more: it does not answer as one.
+fn is_hung_up() -> bool {
+    let hung_up = rustix::termios::tcgetattr(rustix::stdio::stdin());
+    matches!(hung_up, Err(Errno::IO))
 }
 
 /// Moves the hosted program's outputs to ours until the session is over and all is written.
 async fn pump_output(client: &Client, mut outputs: Outputs<'_>) -> Ending {
-    while let Some(first) = client.receive().await {
-        let mut next = Some(first);
-        let mut queued = 0;
-        while let Some(delivery) = next.take() {
-            match delivery {
-                Received::Data(channel, bytes) => {
-                    queued += bytes.len();
-                    outputs.of(channel).push(bytes);
-                }
-                Received::Finished(channel) => {
-                    if outputs.flush().await.is_err() {
-                        return Ending::OutputClosed;
-                    }
-                    outputs.finish(channel);
-                }
+    loop {
+        match move_some(client, &mut outputs).await {
+            Ok(true) => {}
+            Ok(false) => return Ending::Status(client.status()),
+            Err(Unwritable { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Ending::OutputClosed;
             }
-            if queued < WRITE_BYTES_MAX {
-                next = client.try_receive();
-            }
-        }
-        if outputs.flush().await.is_err() {
-            return Ending::OutputClosed;
+            Err(unwritable) => return Ending::Unwritable(unwritable),
         }
     }
-    Ending::Status(client.status())
 }
 
-/// Standard output and error.
-struct Outputs<'modes> {
-    output: Sink,
-    errors: Sink,
-    modes: &'modes mut Modes,
-}
-
-impl<'modes> Outputs<'modes> {
-    fn new(output: OwnedFd, errors: OwnedFd, modes: &'modes mut Modes) -> io::Result<Self> {
-        Ok(Outputs { output: Sink::new(output)?, errors: Sink::new(errors)?, modes })
-    }
-
-    fn of(&mut self, channel: Channel) -> &mut Sink {
-        match channel {
-            Channel::Errors => &mut self.errors,
-            Channel::Output | Channel::Input | Channel::Signal => &mut self.output,
-        }
-    }
-
-    async fn flush(&mut self) -> io::Result<()> {
-        self.output.flush().await?;
-        self.errors.flush().await
-    }
-
-    /// The program has closed its output: whoever reads ours sees the end of it, too.
-    fn finish(&mut self, channel: Channel) {
-        if channel != Channel::Output {
-            return;
-        }
-        if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
-            self.modes.give_back_stdout();
-            let _ = rustix::stdio::dup2_stdout(&null);
-            if let Ok(sink) = Sink::new(null.into()) {
-                self.output = sink;
+/// Moves what has come while our outputs are written; false when nothing more will come and all
+/// is written.
+async fn move_some(client: &Client, outputs: &mut Outputs<'_>) -> Result<bool, Unwritable> {
+    let Some(first) = receive(client, outputs).await? else {
+        poll_fn(|cx| outputs.poll_flush(cx)).await?;
+        return Ok(false);
+    };
+    let mut next = Some(first);
+    let mut queued = 0;
+    while let Some(delivery) = next.take() {
+        match delivery {
+            Received::Data(channel, bytes) => {
+                queued += bytes.len();
+                outputs.push(channel, bytes);
+            }
+            Received::Finished(channel) => {
+                poll_fn(|cx| outputs.poll_flush_output(cx)).await?;
+                outputs.finish(channel);
             }
         }
+        if queued < WRITE_BYTES_MAX {
+            next = client.try_receive();
+        }
+    }
+    Ok(true)
+}
+
+/// The next delivery, once there is room for it; meanwhile what is queued is written.
+async fn receive(client: &Client, outputs: &mut Outputs<'_>) -> Result<Option<Received>, Unwritable> {
+    loop {
+        let known = client.last_change();
+        let is_cut = is_cut(&known.status);
+        let (mut next, mut change) = (pin!(client.receive()), pin!(client.changed(&known)));
+        let received = poll_fn(|cx| {
+            if let Poll::Ready(Err(error)) = outputs.poll_flush(cx) {
+                return Poll::Ready(Err(error));
+            }
+            if outputs.has_room()
+                && let Poll::Ready(received) = next.as_mut().poll(cx)
+            {
+                return Poll::Ready(Ok(Some(received)));
+            }
+            if change.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(None));
+            }
+            if is_cut && outputs.poll_gone(cx).is_ready() {
+                // As the next write would be answered, for which there may be no next output.
+                let error = io::ErrorKind::BrokenPipe.into();
+                return Poll::Ready(Err(Unwritable { name: "standard output", error }));
+            }
+            Poll::Pending
+        });
+        if let Some(received) = received.await? {
+            return Ok(received);
+        }
+    }
+}
+
+/// Whether a session without a link goes on for its user's sake alone: whoever waits for it may
+/// have gone, and nothing that comes from the hosted program would show it.
+fn is_cut(status: &Status) -> bool {
+    match status {
+        Status::Reconnecting(_) | Status::ReconnectFailed(_) | Status::ReconnectExhausted => true,
+        Status::Connecting
+        | Status::Connected
+        | Status::HeartbeatMissed(_)
+        | Status::ServerNotRunning(_)
+        | Status::Refused(_)
+        | Status::Closed(_) => false,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::usage::parse_time;
+use super::usage::{parse_count, parse_time};
 use crate::client::{Route, Target};
 use crate::io::random;
 use crate::proto::limits;
@@ -18,13 +18,15 @@ use crate::session::{BackoffConfig, ClientConfig, First};
 /// that the network is back: try now.
 #[derive(Args, Clone, Debug)]
 #[command(
-    override_usage = "reattach connect [OPTIONS] <TARGET|--local|--via COMMAND> -- <CMD> [ARGS]...",
-    after_help = "Exit status: the program's own; 90 if the server that held the session is gone; 255 if it could not connect."
+    override_usage = "reattach connect [OPTIONS] <HOST|--local|--via COMMAND> -- <CMD> [ARGS]...",
+    after_help = "Exit status: the program's own; 90 if the server that held the session is gone; 255 if it could not connect, or its own input or output cannot be used."
 )]
 pub struct ConnectArgs {
     /// The host, as `ssh` takes it; the user's ssh configuration applies.
-    #[arg(conflicts_with_all = ["local", "via"])]
     host: Option<String>,
+    /// Words without a place: most likely a program that was not put after `--`.
+    #[arg(hide = true)]
+    strays: Vec<OsString>,
     /// Host the program on this machine, without ssh.
     #[arg(long, conflicts_with = "via")]
     local: bool,
@@ -50,7 +52,7 @@ pub struct ConnectArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     idle_lifetime: Option<Duration>,
     /// Failed attempts in a row after which to stop trying.
-    #[arg(long, value_name = "N", default_value_t = limits::ATTEMPTS_MAX, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = limits::ATTEMPTS_MAX, allow_negative_numbers = true, value_parser = parse_count::<1000>)]
     max_attempts: u32,
     /// Silence after which the server is asked whether it is there.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
@@ -146,6 +148,35 @@ impl ConnectArgs {
     ///
     /// That sentence.
     pub fn check(&self) -> Result<(), String> {
+        self.check_place()?;
+        self.check_times()
+    }
+
+    /// Where to run what.
+    fn check_place(&self) -> Result<(), String> {
+        let elsewhere = match (self.local, &self.via) {
+            (true, _) => Some("--local"),
+            (false, Some(_)) => Some("--via"),
+            (false, None) => None,
+        };
+        let stray = match elsewhere {
+            Some(_) => self.host.as_ref().map(OsString::from),
+            None => self.strays.first().cloned(),
+        };
+        if let Some(stray) = stray {
+            return Err(match elsewhere {
+                Some(option) if !self.command.is_empty() => {
+                    format!("the host {stray:?} cannot be used with {option}: give one of them")
+                }
+                _ => format!("{stray:?} is not expected here: put the program, with its arguments, after --"),
+            });
+        }
+        if self.host.as_ref().is_some_and(String::is_empty) {
+            return Err("the host is an empty word: give one as ssh takes it, or --local".to_owned());
+        }
+        if self.command.first().is_some_and(|program| program.is_empty()) {
+            return Err("the program after -- is an empty word: give its name or its path".to_owned());
+        }
         if self.host.is_none() && self.via.is_none() && !self.local {
             return Err(
                 "where to run the program was not said: give a host, --local or --via COMMAND".to_owned()
@@ -153,6 +184,29 @@ impl ConnectArgs {
         }
         if self.command.is_empty() && self.server_path.is_none() && !self.takeover {
             return Err("no program to run was given: put it, with its arguments, after --".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl ConnectArgs {
+    /// Times that do not go together, or not with what a server bears.
+    fn check_times(&self) -> Result<(), String> {
+        let people = humantime::format_duration;
+        if self.heartbeat_interval > limits::HEARTBEAT_INTERVAL_MAX {
+            return Err(format!(
+                "--heartbeat-interval is {}; it may be {} at most, because a server gives up a link that is silent for {}",
+                people(self.heartbeat_interval),
+                people(limits::HEARTBEAT_INTERVAL_MAX),
+                people(limits::SILENCE_MAX),
+            ));
+        }
+        if self.backoff_min > self.backoff_max {
+            return Err(format!(
+                "--backoff-min is {}, longer than --backoff-max, which is {}; the first delay may not be longer than the longest",
+                people(self.backoff_min),
+                people(self.backoff_max),
+            ));
         }
         Ok(())
     }
@@ -170,7 +224,7 @@ fn own_server() -> Vec<OsString> {
 }
 
 fn parse_words(text: &str) -> Result<Words, String> {
-    let words = shlex::split(text).filter(|words| !words.is_empty());
+    let words = shlex::split(text).filter(|words| words.first().is_some_and(|program| !program.is_empty()));
     let words = words.ok_or("it is not a command line: a quote is not closed, or it is empty")?;
     Ok(Words(words.into_iter().map(OsString::from).collect()))
 }

@@ -4,6 +4,7 @@
 //! reattach       the client's program
 //! connect        a hosted program that looks like a local one
 //! connect_args   its words
+//! outputs        its standard output and error
 //! report         its states, for people or for programs
 //! interrupts     the user's signals
 //! server         the server's program
@@ -21,6 +22,7 @@ pub mod connect;
 pub mod connect_args;
 pub mod demo;
 pub mod interrupts;
+pub mod outputs;
 pub mod reattach;
 pub mod report;
 pub mod server;

@@ -24,6 +24,7 @@ use crate::host::application::Application;
 use crate::host::identifier::Identifier;
 use crate::host::paths::Place;
 use crate::host::stop::{Stopped, stop};
+use crate::io::room;
 use crate::proto::verdict::EXIT_NOT_RUNNING;
 
 /// Keeps a program or an application running for editors that come and go.
@@ -96,8 +97,9 @@ pub fn main<A: Application>(
 }
 
 fn run_stop(identifier: &Identifier, json: bool) -> ExitCode {
-    let stopped = Place::of(identifier).map_err(|error| error.to_string());
-    match stopped.and_then(|place| smol::block_on(stop(&place))) {
+    let place =
+        room::for_open_files().and_then(|()| Place::of(identifier).map_err(|error| error.to_string()));
+    match place.and_then(|place| smol::block_on(stop(&place))) {
         Ok(Stopped::Ended) => {
             let line = serde_json::json!({ "identifier": identifier.as_str(), "stopped": true });
             let text = if json { line.to_string() } else { format!("{identifier} has ended") };

@@ -1,6 +1,7 @@
 //! Wrong words on a command line: one clear sentence, and the exit code that convention has for it.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,9 +21,15 @@ const EXIT_USAGE: u8 = 64;
 pub fn parse<T: Parser>(words: impl IntoIterator<Item = OsString>) -> Result<T, ExitCode> {
     T::try_parse_from(words).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // A reader that has gone away has seen enough.
-            let _ = error.print();
-            ExitCode::SUCCESS
+            match error.print().and_then(|()| io::stdout().flush()) {
+                // A reader that has gone away has seen enough.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    let name = T::command().get_name().to_owned();
+                    say(&format!("{name}: standard output cannot be written: {error}"));
+                    ExitCode::FAILURE
+                }
+                Ok(()) | Err(_) => ExitCode::SUCCESS,
+            }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
@@ -51,6 +58,16 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
         return Err("a time lies between 1ms and 1 year".to_owned());
     }
     Ok(time)
+}
+
+/// Reads a count from one to `MAX`.
+///
+/// # Errors
+///
+/// What is accepted, in one sentence.
+pub fn parse_count<const MAX: u32>(text: &str) -> Result<u32, String> {
+    let count = text.parse().ok().filter(|count| (1..=MAX).contains(count));
+    count.ok_or_else(|| format!("a whole number from 1 to {MAX} is needed"))
 }
 
 /// The first paragraph of a longer explanation, on one line.

@@ -113,7 +113,7 @@ impl Driver {
                 }
                 Effect::Status(status, cause) => {
                     let attempt = inner.machine.attempt();
-                    log::info!("{status} #{attempt}: {cause}");
+                    log::info!(target: "reattach::state", "{status} #{attempt}: {cause}");
                     inner.machine.note(status, cause);
                 }
                 Effect::Ignored(attempt) => {

@@ -47,7 +47,10 @@ impl Drop for Leash {
 #[derive(Default)]
 struct Said {
     verdict: Option<Verdict>,
-    last_words: String,
+    /// The first line and the last: a usage comes after what was wrong, and what was wrong at last
+    /// after other things.
+    first: String,
+    last: String,
 }
 
 impl Transport {
@@ -88,7 +91,8 @@ impl Transport {
         // It has ended, so this does not wait.
         let status = self.process.0.wait().map_or(crate::proto::ProgramExit::Code(255), program_exit);
         self.watch = Box::pin(std::future::pending());
-        Some(News::Exited(ProxyExit { status, verdict: said.verdict, last_words: said.last_words }))
+        let last_words = said.words();
+        Some(News::Exited(ProxyExit { status, verdict: said.verdict, last_words }))
     }
 
     /// Ends the transport: with a last frame if there is one and it gets through, in any case soon.
@@ -172,14 +176,27 @@ impl Said {
             Some(Notice::Exit(verdict)) => self.verdict = Some(verdict),
             Some(Notice::Started) => {
                 let _ = notices.try_send(Notice::Started);
+                // The transport works: what it said before is its greeting.
+                self.first.clear();
+                self.last.clear();
             }
             None if line.trim().is_empty() => {}
             None => {
                 // Colours and bells of the far side are not for our user's terminal.
                 let line: String = line.trim().chars().filter(|letter| !letter.is_control()).collect();
                 log::info!("the transport says: {line}");
-                self.last_words = line;
+                if self.first.is_empty() {
+                    self.first.clone_from(&line);
+                }
+                self.last = line;
             }
+        }
+    }
+
+    fn words(&self) -> String {
+        match self.first == self.last {
+            true => self.last.clone(),
+            false => format!("{} … {}", self.first, self.last),
         }
     }
 }

@@ -18,6 +18,9 @@ pub trait Application: Send + 'static {
     /// on that thread the client's heartbeat is answered.
     const ON_IO_THREAD: bool = false;
 
+    /// Whether there must be a program, with its arguments, that a server is started for.
+    const NEEDS_COMMAND: bool = false;
+
     /// Runs until the application has ended, and says how. Once [`Session::receive`] gives
     /// `None` the server is about to end, and the application has two seconds to do so.
     fn run(self, session: Session) -> impl Future<Output = ProgramExit> + Send;

@@ -31,6 +31,9 @@ pub enum DirectoryError {
     /// The environment does not say clearly where.
     #[error("the environment variable HOME is {0:?}; it must be an absolute path")]
     HomeRelative(PathBuf),
+    /// The environment names something else.
+    #[error("the environment variable HOME is {0:?}, which is not a directory")]
+    HomeNotDirectory(PathBuf),
     /// Nothing there, where something must be.
     #[error("the directory {0:?} does not exist")]
     Missing(PathBuf),

@@ -113,10 +113,12 @@ impl Life {
         let (directory, lock) = self.take_lock().await?;
         let listeners = self.place.sockets.listen().map_err(|why| {
             let _ = lock.clear();
+            self.undo();
             Stillborn::Other(why)
         })?;
         let (application, instance, signals) = self.bear(&directory, make).map_err(|why| {
             self.leave(&directory, &lock);
+            self.undo();
             Stillborn::Other(why)
         })?;
         log::info!("instance {instance} serves in {}", self.place.directory().display());
@@ -208,6 +210,19 @@ impl Life {
         };
         let _ = directory.remove(&self.place.name(obsolete));
         let _ = lock.clear();
+    }
+
+    /// Removes what was made for a server by hand that did not come to be. A log stays: there may
+    /// be more in it. What a proxy started is the proxy's to remove.
+    fn undo(&self) {
+        if self.starter == Starter::Proxy {
+            return;
+        }
+        if let Ok(Some((_starter, directory))) = StarterLock::try_take(&self.place)
+            && let Err(error) = self.place.remove_unless_logged(&directory)
+        {
+            log::warn!("what was made in {:?} cannot be removed: {error}", directory.path());
+        }
     }
 
     /// Removes the directory if nobody will ask for it again, and nobody is starting a server in

@@ -15,6 +15,7 @@
 //! What the files mean is left to their own modules.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::directory::{Directory, DirectoryError};
@@ -66,17 +67,29 @@ impl Root {
     /// If it is not ours alone, or the home directory itself is missing: then nothing can be said
     /// about servers.
     pub fn find(&self) -> Result<Option<Directory>, DirectoryError> {
-        let found = Directory::find(&self.path())?;
-        if found.is_none() && !self.home.is_dir() {
-            return Err(DirectoryError::Missing(self.home.clone()));
+        let found = Directory::find(&self.path());
+        if matches!(found, Ok(None) | Err(DirectoryError::NotDirectory(_))) {
+            self.check_home()?;
         }
-        Ok(found)
+        found
+    }
+
+    fn check_home(&self) -> Result<(), DirectoryError> {
+        match std::fs::metadata(&self.home) {
+            Ok(home) if !home.is_dir() => Err(DirectoryError::HomeNotDirectory(self.home.clone())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+                Err(DirectoryError::HomeNotDirectory(self.home.clone()))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(DirectoryError::Missing(self.home.clone()))
+            }
+            Err(source) => Err(DirectoryError::Refused { path: self.home.clone(), action: "opened", source }),
+            Ok(_) => Ok(()),
+        }
     }
 
     fn create(&self) -> Result<Directory, DirectoryError> {
-        if !self.home.is_dir() {
-            return Err(DirectoryError::Missing(self.home.clone()));
-        }
+        self.check_home()?;
         // These two belong to the user's other programs as well, and may be links to elsewhere.
         let mut path = self.home.clone();
         for name in STATE {
@@ -174,6 +187,12 @@ impl Place {
         name
     }
 
+    /// Whether that is a file of this server's that was not finished; others may be in the directory.
+    pub fn is_draft(&self, name: &OsStr) -> bool {
+        let (name, begin) = (name.as_bytes(), self.name("."));
+        name.starts_with(begin.as_bytes()) && name.ends_with(b".draft")
+    }
+
     /// Opens the directory and changes nothing; `None` if it is not there.
     ///
     /// # Errors
@@ -209,12 +228,33 @@ impl Place {
     /// Those of the system.
     pub fn remove(&self, directory: &Directory) -> std::io::Result<()> {
         self.sockets.remove();
-        for name in directory.names()?.iter().filter(|name| name.to_string_lossy().ends_with(".draft")) {
+        for name in directory.names()?.iter().filter(|name| self.is_draft(name)) {
             directory.remove(name)?;
         }
         for ending in [".json", ".exit.json", ".stop.json", ".log", ".pid", ".start"] {
             directory.remove(&self.name(ending))?;
         }
+        self.remove_directory()
+    }
+
+    /// As [`Place::remove`], but for what a server that did not come to be has left, which has no
+    /// sockets any more; with a log beside it nothing is removed.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn remove_unless_logged(&self, directory: &Directory) -> std::io::Result<()> {
+        if std::fs::symlink_metadata(self.directory.join(self.name(".log"))).is_ok() {
+            return Ok(());
+        }
+        for ending in [".pid", ".start"] {
+            directory.remove(&self.name(ending))?;
+        }
+        self.remove_directory()
+    }
+
+    /// The directory of a server that has one of its own, unless somebody else's files are in it.
+    fn remove_directory(&self) -> std::io::Result<()> {
         match self.root.as_ref().map(Root::find) {
             Some(Ok(Some(parent))) => parent.remove_directory(self.last()),
             Some(Ok(None) | Err(_)) | None => Ok(()),

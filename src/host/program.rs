@@ -43,6 +43,9 @@ impl Program {
         let [name, arguments @ ..] = command else {
             return Err("no command was given to host".to_owned());
         };
+        if name.is_empty() {
+            return Err("the command to host is an empty word; its name or its path is needed".to_owned());
+        }
         let fail = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => format!("the command {} was not found", name.display()),
             _ => format!("the command {} cannot be started: {error}", name.display()),
@@ -81,6 +84,7 @@ fn die_with_us(hosted: &mut Command) {
 impl Application for Program {
     // Only moves bytes; the work is done in the child.
     const ON_IO_THREAD: bool = true;
+    const NEEDS_COMMAND: bool = true;
 
     async fn run(self, session: Session) -> ProgramExit {
         let Program { mut child, input, output, errors } = self;

@@ -174,7 +174,7 @@ pub fn clean(place: &Place, directory: &Directory) -> io::Result<()> {
         directory.remove(&place.name(ending))?;
     }
     for name in directory.names()? {
-        if name.to_string_lossy().ends_with(".draft") {
+        if place.is_draft(&name) {
             directory.remove(&name)?;
         }
     }
@@ -289,14 +289,14 @@ mod tests {
         let (home, place, directory) = place();
         record(&place).write(&place, &directory).unwrap();
         Ending::now(InstanceId(7), GoneReason::Idle).write_intent(&place, &directory).unwrap();
-        for name in ["server.pid", "server.start", "server.log", "server.json.1.draft"] {
+        for name in ["server.pid", "server.start", "server.log", "server.json.1.draft", "letter.draft"] {
             std::fs::write(home.path().join(name), "").unwrap();
         }
         for socket in [&place.sockets.stdin, &place.sockets.stdout] {
             drop(std::os::unix::net::UnixListener::bind(socket).unwrap());
         }
         clean(&place, &directory).unwrap();
-        assert_eq!(directory.names().unwrap(), ["server.log", "server.pid", "server.start"]);
+        assert_eq!(directory.names().unwrap(), ["letter.draft", "server.log", "server.pid", "server.start"]);
     }
 
     #[test]

@@ -46,7 +46,16 @@ impl Sockets {
     /// One sentence, if one cannot be made, or somebody listens there.
     pub fn listen(&self) -> Result<Listeners, String> {
         self.make_directory().map_err(|error| error.to_string())?;
-        Ok(Listeners { stdin: listen(&self.stdin)?, stdout: listen(&self.stdout)? })
+        let stdin = listen(&self.stdin)?;
+        match listen(&self.stdout) {
+            Ok(stdout) => Ok(Listeners { stdin, stdout }),
+            Err(why) => {
+                // Ours alone: the other one may be somebody else's.
+                let _ = std::fs::remove_file(&self.stdin);
+                self.remove_directory();
+                Err(why)
+            }
+        }
     }
 
     /// The short directory, if that is where they are.
@@ -65,6 +74,11 @@ impl Sockets {
                 let _ = std::fs::remove_file(path);
             }
         }
+        self.remove_directory();
+    }
+
+    /// The short directory, if that is where they were, and they are gone.
+    fn remove_directory(&self) {
         if let (Some(name), Ok(Some(parent))) = (self.short_name(), Directory::find(&short_directory())) {
             let _ = parent.remove_directory(&name);
         }

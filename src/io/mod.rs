@@ -16,6 +16,7 @@
 //! port        where an application and a driver meet
 //! random      the system's random numbers
 //! reactor     a thread that waits for all of its tasks at once
+//! room        whether the system lets us open enough files
 //! sleep       a time to come that a task can wait for
 //! stdio       our own standard streams, and those of children
 //! ```
@@ -37,5 +38,6 @@ pub mod polled;
 pub mod port;
 pub mod random;
 pub mod reactor;
+pub mod room;
 pub mod sleep;
 pub mod stdio;

@@ -87,6 +87,18 @@ impl Polled {
         }
     }
 
+    /// Ready when nobody is at the other end any more. On the general executor that is not noticed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Polled::poll_readable`].
+    pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &self.fd {
+            Waited::Here(_, key) => ready(*key, Way::Gone, cx),
+            Waited::Elsewhere(_) => Poll::Pending,
+        }
+    }
+
     /// Waits for [`Polled::poll_readable`].
     ///
     /// # Errors

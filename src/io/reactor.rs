@@ -37,6 +37,8 @@ pub enum Way {
     Read,
     /// Until it can be written.
     Write,
+    /// Until nobody is at its other end any more.
+    Gone,
 }
 
 /// Runs a future to its end on this thread, and sleeps while there is nothing to do.
@@ -109,6 +111,7 @@ struct Watched {
     fd: Arc<OwnedFd>,
     read: Wait,
     write: Wait,
+    gone: Wait,
 }
 
 /// One way of a descriptor.
@@ -126,9 +129,8 @@ impl Reactor {
         let mut fds = vec![PollFd::new(pipe, PollFlags::IN)];
         let mut keys = Vec::new();
         for (key, watched) in &inner.watched {
-            let flags = watched.flags();
-            if !flags.is_empty() {
-                fds.push(PollFd::new(&watched.fd, flags));
+            if watched.is_awaited() {
+                fds.push(PollFd::new(&watched.fd, watched.flags()));
                 keys.push(*key);
             }
         }
@@ -172,6 +174,11 @@ impl Reactor {
 }
 
 impl Watched {
+    fn is_awaited(&self) -> bool {
+        [&self.read, &self.write, &self.gone].iter().any(|wait| wait.waker.is_some())
+    }
+
+    /// Ends and errors are told without being asked for.
     fn flags(&self) -> PollFlags {
         let mut flags = PollFlags::empty();
         flags.set(PollFlags::IN, self.read.waker.is_some());
@@ -185,13 +192,15 @@ impl Watched {
         let both = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
         let read = answer.intersects(PollFlags::IN | both).then(|| self.read.fire()).flatten();
         let write = answer.intersects(PollFlags::OUT | both).then(|| self.write.fire()).flatten();
-        read.into_iter().chain(write)
+        let gone = answer.intersects(both).then(|| self.gone.fire()).flatten();
+        read.into_iter().chain(write).chain(gone)
     }
 
     fn wait(&mut self, way: Way) -> &mut Wait {
         match way {
             Way::Read => &mut self.read,
             Way::Write => &mut self.write,
+            Way::Gone => &mut self.gone,
         }
     }
 }
@@ -239,7 +248,8 @@ fn with<R>(act: impl FnOnce(&Clock, &mut Inner) -> R) -> Option<R> {
 pub fn watch(fd: &Arc<OwnedFd>) -> Option<u64> {
     with(|_, inner| {
         inner.next_key += 1;
-        let watched = Watched { fd: Arc::clone(fd), read: Wait::default(), write: Wait::default() };
+        let fd = Arc::clone(fd);
+        let watched = Watched { fd, read: Wait::default(), write: Wait::default(), gone: Wait::default() };
         inner.watched.insert(inner.next_key, watched);
         inner.next_key
     })

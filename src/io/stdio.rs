@@ -5,13 +5,16 @@
 //! [`mode`](super::mode). A terminal is shared with the shell and never changed: it is asked
 //! first. A file is always ready, on a thread of its own.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use rustix::io::Errno;
+use smol::Task;
 
 use super::fd::{WriteQueue, read_now};
 use super::intake::Intake;
@@ -84,9 +87,15 @@ impl Source {
                 poll_fn(|cx| self.intake.poll_read(fd, &mut self.buffer, cx)).await?;
             }
             Stream::Asked(fd) => {
-                fd.readable().await?;
-                // A job in the background must not read; the terminal says so with an error.
-                read_now(fd, &mut self.buffer)?;
+                loop {
+                    fd.readable().await?;
+                    // A job in the background must not read; the terminal says so with an error.
+                    match read_now(fd, &mut self.buffer) {
+                        // Somebody else has read it, and has made it non-blocking.
+                        Err(Errno::AGAIN) => {}
+                        read => break read.map(drop)?,
+                    }
+                }
             }
             Stream::Blocking(fd) => {
                 let fd = Arc::clone(fd);
@@ -114,6 +123,8 @@ impl Source {
 pub struct Sink {
     stream: Stream,
     queue: WriteQueue,
+    /// What the thread of a stream that cannot be polled has to write, and its bytes.
+    handed: Option<(Task<io::Result<()>>, usize)>,
 }
 
 impl Sink {
@@ -123,12 +134,17 @@ impl Sink {
     ///
     /// If the descriptor is closed, or the system refuses to poll it.
     pub fn new(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Sink { stream: Stream::new(fd)?, queue: WriteQueue::default() })
+        Ok(Sink { stream: Stream::new(fd)?, queue: WriteQueue::default(), handed: None })
     }
 
     /// Queues bytes for [`Sink::flush`].
     pub fn push(&mut self, bytes: Bytes) {
         self.queue.push(bytes);
+    }
+
+    /// Bytes that were not written yet.
+    pub fn queued_bytes(&self) -> usize {
+        self.queue.queued_bytes() + self.handed.as_ref().map_or(0, |(_, bytes)| *bytes)
     }
 
     /// Writes everything that is queued.
@@ -137,36 +153,60 @@ impl Sink {
     ///
     /// Those of the descriptor; a closed pipe among them.
     pub async fn flush(&mut self) -> io::Result<()> {
-        if self.queue.queued_bytes() == 0 {
-            // Not even a look at the thread on which a file is written.
-            return Ok(());
-        }
-        match &self.stream {
-            Stream::Polled(fd) => poll_fn(|cx| self.queue.poll_flush(fd, cx)).await,
-            Stream::Asked(fd) => {
-                while self.queue.queued_bytes() > 0 {
-                    fd.writable().await?;
-                    self.queue.write_some_now(fd, TERMINAL_BYTES)?;
-                }
-                Ok(())
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// As [`Sink::flush`]; nothing is lost if it is not asked again for a while.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if let Some((task, _)) = &mut self.handed {
+                let written = ready!(Pin::new(task).poll(cx));
+                self.handed = None;
+                written?;
             }
-            Stream::Blocking(fd) => {
-                let fd = Arc::clone(fd);
-                let mut queue = std::mem::take(&mut self.queue);
-                let (result, queue) = smol::unblock(move || {
-                    let mut result = Ok(());
-                    while queue.queued_bytes() > 0 && result.is_ok() {
-                        result = match queue.write_now(&*fd) {
-                            Err(Errno::AGAIN) | Ok(_) => Ok(()),
-                            Err(error) => Err(io::Error::from(error)),
-                        };
+            if self.queue.queued_bytes() == 0 {
+                // Not even a look at the thread on which a file is written.
+                return Poll::Ready(Ok(()));
+            }
+            match &self.stream {
+                Stream::Polled(fd) => return self.queue.poll_flush(fd, cx),
+                Stream::Asked(fd) => {
+                    ready!(fd.poll_writable(cx))?;
+                    match self.queue.write_some_now(fd, TERMINAL_BYTES) {
+                        // Somebody else has filled it, and has made it non-blocking.
+                        Err(Errno::AGAIN) | Ok(_) => {}
+                        Err(error) => return Poll::Ready(Err(error.into())),
                     }
-                    (result, queue)
-                })
-                .await;
-                self.queue = queue;
-                result
+                }
+                Stream::Blocking(fd) => {
+                    let (fd, queue) = (Arc::clone(fd), std::mem::take(&mut self.queue));
+                    let bytes = queue.queued_bytes();
+                    self.handed = Some((smol::unblock(move || write_all(&fd, queue)), bytes));
+                }
             }
         }
     }
+
+    /// Ready when nobody reads what is written any more. Only a pipe or a socket can tell.
+    pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.stream {
+            Stream::Polled(fd) => fd.poll_gone(cx).map(drop),
+            Stream::Asked(_) | Stream::Blocking(_) => Poll::Pending,
+        }
+    }
+}
+
+/// On a thread of its own, which may wait.
+fn write_all(fd: &OwnedFd, mut queue: WriteQueue) -> io::Result<()> {
+    while queue.queued_bytes() > 0 {
+        match queue.write_now(fd) {
+            Err(Errno::AGAIN) | Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }

@@ -85,6 +85,10 @@ pub const ACK_DELAY: Duration = Duration::from_millis(100);
 /// sends 12 small frames a minute.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Longest interval that a user may choose: a third of the silence that a server bears, so that
+/// a probe may be lost, and the next one come late, on a link that is well.
+pub const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(SILENCE_MAX.as_secs() / 3);
+
 /// Probes in a row that may go unanswered; the answer to the last one is waited for as long as
 /// for the others, so a dead link is noticed after `(1 + HEARTBEAT_MISSES_MAX)` intervals.
 pub const HEARTBEAT_MISSES_MAX: u32 = 2;
@@ -228,6 +232,10 @@ pub const CHANGES_MAX: usize = 64;
 /// Reads of one transport in a row before the others, the alarm and the writes get their turn.
 pub const FILLS_MAX: usize = 8;
 
+/// Bytes on standard error that nobody reads, beyond which a client takes no more output either:
+/// as much as it holds in the other direction.
+pub const UNREAD_ERRORS_BYTES_MAX: usize = UNACKED_BYTES_MAX;
+
 /// Bytes that pipes and sockets are asked to hold, where the system lets us.
 pub const PIPE_BYTES: usize = 256 << 10;
 
@@ -279,6 +287,13 @@ pub const LEFTOVERS_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Directories that one start looks at for leftovers: some milliseconds. More are left to the
 /// next starts, which begin elsewhere.
 pub const SWEPT_DIRECTORIES_MAX: usize = 256;
+
+/// Descriptors that a process of ours may need at once: a first attachment takes 27, and a new one
+/// may come while the last is still being closed.
+pub const DESCRIPTORS_MIN: u64 = 40;
+
+/// Letters of a command in a row of a table, so that a row stays on a line of a wide terminal.
+pub const COMMAND_LETTERS_MAX: usize = 60;
 
 /// Descriptors that a starter keeps from its server where the system has no list of those that are
 /// open: far more than a shell leaves behind.

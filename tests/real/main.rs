@@ -12,6 +12,7 @@ mod sshd;
 
 mod bounds;
 mod by_hand;
+mod editor;
 mod ending;
 mod examples;
 mod gone;
@@ -24,6 +25,7 @@ mod seat;
 mod ssh;
 mod start;
 mod streams;
+mod tables;
 mod traffic;
 mod trouble;
 mod words;

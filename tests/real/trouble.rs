@@ -23,7 +23,10 @@ fn wrong_words_are_one_sentence() {
         }
     }
     refused(&place, &["proxy"], "--identifier");
-    refused(&place, &["run", "--", "cat"], "--identifier");
+    refused(&place, &["run", "--", "cat"], "give --identifier or --pid-file");
+    refused(&place, &["run", "--identifier", "w", "--"], "a program to host must be named");
+    let twice = ["run", "--pid-file", "w.pid", "--stdin-socket", "s", "--stdout-socket", "./s", "--", "cat"];
+    refused(&place, &twice, "they must be two");
     refused(&place, &["run", "--pid-file", "server", "--", "cat"], "must end with .pid");
     refused(&place, &["run", "--identifier", "w", "--pid-file", "/tmp/x.pid"], "/tmp/x.pid");
     refused(&place, &["run", "--identifier", "w", "--stdin-socket", "/tmp/x"], "--stdout-socket");

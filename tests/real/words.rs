@@ -24,6 +24,19 @@ fn both_programs_tell_their_version_and_help() {
 }
 
 #[test]
+fn help_that_cannot_be_said_is_a_failure() {
+    for name in ["reattach", "reattach-server"] {
+        // Where there is no such device, nobody can be out of room.
+        let Ok(full) = std::fs::File::options().write(true).open("/dev/full") else { return };
+        let mut command = std::process::Command::new(program(name).get_program());
+        let output = command.arg("--help").stdout(full).output().unwrap();
+        let sentence = said(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{sentence}");
+        assert!(sentence.starts_with(&format!("{name}: standard output cannot be written: ")), "{sentence}");
+    }
+}
+
+#[test]
 fn a_program_reads_which_protocol_is_spoken() {
     let output = program("reattach-server").args(["version", "--json"]).assert().success();
     let version: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).unwrap();

@@ -30,7 +30,7 @@ fn wrong_words_are_named_with_what_is_accepted() {
         let said = sentence(place.connect(&["--local", "--id", identifier, "--", "cat"]), EXIT_USAGE);
         assert!(said.contains("--id") && said.contains("an identifier is 1 to 64 of"), "{said}");
     }
-    let cases: [(&[&str], &str); 17] = [
+    let cases: [(&[&str], &str); 31] = [
         (&[], "give a host, --local or --via COMMAND"),
         (&["--", "cat"], "give a host, --local or --via COMMAND"),
         (&["--local"], "no program to run was given"),
@@ -43,11 +43,25 @@ fn wrong_words_are_named_with_what_is_accepted() {
         (&["--via", "", "--", "cat"], "it is empty"),
         (&["--local", "--takeover"], "--id"),
         (&["--local", "--id", "w", "--takeover", "--replace"], "cannot be used with"),
-        (&["--local", "--max-attempts", "0", "--", "cat"], "1..=1000"),
+        (&["--local", "--max-attempts", "0", "--", "cat"], "a whole number from 1 to 1000"),
+        (&["--local", "--max-attempts", "x", "--", "cat"], "a whole number from 1 to 1000"),
         (&["--local", "--heartbeat-interval", "5", "--", "cat"], "such as 500ms, 5s"),
         (&["--local", "--idle-lifetime", "0s", "--", "cat"], "between 1ms and 1 year"),
         (&["--local", "--log-format", "xml", "--", "cat"], "human, json"),
         (&["--locla", "--", "cat"], "--locla"),
+        (&["", "--", "cat"], "the host is an empty word"),
+        (&["--local", "--", ""], "the program after -- is an empty word"),
+        (&["--via", "'' x", "--", "cat"], "it is empty"),
+        (&["--local", "cat"], "put the program, with its arguments, after --"),
+        (&["--via", "x", "cat"], "put the program, with its arguments, after --"),
+        (&["dev", "cat"], "put the program, with its arguments, after --"),
+        (&["dev", "cat", "x", "--", "cat"], "put the program, with its arguments, after --"),
+        (&["--local", "--heartbeat-interval", "11s", "--", "cat"], "it may be 10s at most"),
+        (&["--local", "--heartbeat-interval", "1h", "--", "cat"], "it may be 10s at most"),
+        (&["--local", "--backoff-min", "1h", "--backoff-max", "1s", "--", "cat"], "--backoff-min is 1h"),
+        (&["--local", "--backoff-max", "1s", "--", "cat"], "--backoff-min is 2s"),
+        (&["--local", "--max-attempts", "1001", "--", "cat"], "a whole number from 1 to 1000"),
+        (&["--local", "--max-attempts", "-1", "--", "cat"], "a whole number from 1 to 1000"),
     ];
     for (words, part) in cases {
         let said = sentence(place.connect(words), EXIT_USAGE);
@@ -60,14 +74,18 @@ fn wrong_words_are_named_with_what_is_accepted() {
 fn what_cannot_be_reached_or_started_is_named() {
     let place = Place::new();
     let server = ["--server-path", "/no/such/server"];
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["--local", "--", "no-such-program"], "the command no-such-program was not found"),
         (&["--local", "--", "/etc/passwd"], "the command /etc/passwd cannot be started: Permission denied"),
         (&["--local", server[0], server[1], "--", "cat"], "the command /no/such/server was not found"),
         (&["--via", "no-such-wrapper x", "--", "cat"], "the command no-such-wrapper was not found"),
         (&["--via", "false", "--", "cat"], "could not connect to false"),
         (&["--via", "true", "--", "cat"], "could not connect to true"),
-        (&["--via", "sh -c 'echo no way >&2; exit 3'", "--", "cat"], "no way"),
+        (
+            &["--via", "sh -c 'echo no way >&2; exit 3'", "--", "cat"],
+            "to sh -c echo no way >&2; exit 3: no way",
+        ),
+        (&["--via", "sh -c 'printf \"bad\\nusage\\nx [y]\\n\" >&2; exit 3'", "--", "cat"], ": bad … x [y]"),
         (&["no-such-host.invalid", "--", "cat"], "could not connect to no-such-host.invalid: ssh: "),
     ];
     for (words, part) in cases {
@@ -85,7 +103,12 @@ fn a_place_that_cannot_hold_the_state_is_named() {
     fs::write(place.home().join(".local/state"), "in the way").unwrap();
     let said = sentence(place.connect(&["--local", "--", "cat"]), EXIT_NOT_CONNECTED);
     assert!(said.contains(".local/state"), "{said}");
-    for (home, part) in [("", "HOME is not set"), ("here", "absolute path"), ("/no/such", "does not exist")] {
+    for (home, part) in [
+        ("", "HOME is not set"),
+        ("here", "absolute path"),
+        ("/no/such", "does not exist"),
+        ("/etc/passwd", "which is not a directory"),
+    ] {
         let mut command = place.connect(&["--local", "--", "cat"]);
         command.env("HOME", home);
         let said = sentence(command, EXIT_NOT_CONNECTED);

@@ -51,7 +51,7 @@ const IDENTIFIER: &str = "demo";
 #[derive(Args)]
 pub struct DemoArgs {
     /// How often the link is cut.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = super::usage::parse_count::<100>)]
     cuts: u32,
 }
 

@@ -13,6 +13,7 @@ use crate::cli::voice;
 use crate::host::identifier::Identifier;
 use crate::host::launcher::Launcher;
 use crate::host::paths::Place;
+use crate::io::room;
 use crate::proto::limits::{IDLE_LIFETIME, UNMET_LIFETIME};
 use crate::proto::verdict::{EXIT_LOST, EXIT_NOT_STARTED};
 use crate::proto::{InstanceId, Notice, Verdict};
@@ -64,11 +65,13 @@ enum IfRunning {
 impl Proxy {
     pub(super) fn run(self, prefix: &[OsString]) -> ExitCode {
         voice::say(&Notice::Started.to_line());
-        let verdict = match Place::of(&self.identifier) {
+        let place = room::for_open_files()
+            .and_then(|()| Place::of(&self.identifier).map_err(|error| error.to_string()));
+        let verdict = match place {
             Ok(place) => self.launcher(place, prefix).run(),
-            Err(error) => {
+            Err(message) => {
                 let code = if self.reconnect { EXIT_LOST } else { EXIT_NOT_STARTED };
-                Verdict { code, reason: None, message: error.to_string() }
+                Verdict { code, reason: None, message }
             }
         };
         let code = exit_code(verdict.code);

@@ -11,7 +11,7 @@ use crate::host::identifier::Identifier;
 use crate::host::look::look;
 use crate::host::paths::{Place, Root};
 use crate::host::record::{Ending, Record, sentence, time_for_people};
-use crate::proto::limits::{PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
+use crate::proto::limits::{COMMAND_LETTERS_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
 use crate::proto::verdict::EXIT_NOT_RUNNING;
 use crate::proto::{GoneReason, InstanceId};
 use crate::session::launch::{Holder, Lock};
@@ -46,6 +46,9 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     directory: String,
+    /// Nothing says that a server was ever here: a start failed, and its log was kept.
+    #[serde(skip)]
+    was_never: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -83,6 +86,11 @@ impl Report {
         let reason = gone.then(|| view.evidence.reason(None));
         let record = Record::read(&place, &directory);
         let tombstone = Ending::read_tombstone(&place, &directory).filter(|_| gone);
+        let was_never = gone && record.is_none() && tombstone.is_none();
+        let message = match was_never {
+            true => Some("no server has come to be here; the log may say why".to_owned()),
+            false => reason.map(sentence),
+        };
         Ok(Some(Report {
             identifier: identifier.to_string(),
             state,
@@ -98,7 +106,8 @@ impl Report {
             command: record.map(|record| record.command).unwrap_or_default(),
             reason,
             ended: tombstone.map(|tombstone| tombstone.time),
-            message: reason.map(sentence),
+            message,
+            was_never,
             directory: place.directory().to_string_lossy().into_owned(),
         }))
     }
@@ -106,30 +115,44 @@ impl Report {
     fn row(&self) -> [String; 6] {
         let time = |seconds: Option<u64>| seconds.map_or_else(|| "-".to_owned(), time_for_people);
         let pid = self.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let reason = self.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let state = match self.reason {
+            Some(_) if self.was_never => "never started".to_owned(),
+            Some(reason) => format!("{} ({reason})", self.state.text()),
+            None => self.state.text().to_owned(),
+        };
         [
             self.identifier.clone(),
-            format!("{}{reason}", self.state.text()),
+            state,
             pid,
             time(self.started),
             time(self.ended),
-            self.command.join(" "),
+            cut(&self.command_line(), COMMAND_LETTERS_MAX),
         ]
     }
 
+    /// As a shell would take it.
+    fn command_line(&self) -> String {
+        let quoted = |word: &String| {
+            let word = printable(word);
+            shlex::try_quote(&word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned())
+        };
+        self.command.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    }
+
     fn lines(&self) -> Vec<[String; 2]> {
-        let mut lines = vec![["identifier", &self.identifier], ["state", self.state.text()]]
+        let state = if self.was_never { "never started" } else { self.state.text() };
+        let mut lines = vec![["identifier", &self.identifier], ["state", state]]
             .into_iter()
             .map(|[name, value]| [name.to_owned(), value.to_owned()])
             .collect::<Vec<_>>();
         let mut add = |name: &str, value: Option<String>| {
             lines.extend(value.map(|value| [name.to_owned(), value]));
         };
-        add("reason", self.reason.zip(self.message.clone()).map(|(reason, why)| format!("{reason}: {why}")));
+        add("reason", self.explanation());
         add("ended", self.ended.map(time_for_people));
         add("started", self.started.map(time_for_people));
         add("pid", self.pid.map(|pid| pid.to_string()));
-        add("command", Some(self.command.join(" ")).filter(|command| !command.is_empty()));
+        add("command", Some(self.command_line()).filter(|command| !command.is_empty()));
         add("instance", self.instance.map(|instance| instance.to_string()));
         add("version", self.version.clone());
         let lifetime =
@@ -137,6 +160,32 @@ impl Report {
         add("idle lifetime", self.idle_lifetime.map(lifetime));
         add("directory", Some(self.directory.clone()));
         lines
+    }
+}
+
+impl Report {
+    /// Why it is gone, in a word and in a sentence, unless the sentence has the word.
+    fn explanation(&self) -> Option<String> {
+        let (reason, why) = (self.reason?, self.message.clone()?);
+        match self.was_never || why.contains(&reason.to_string()) {
+            true => Some(why),
+            false => Some(format!("{reason}: {why}")),
+        }
+    }
+}
+
+/// What does not break a line, or do anything else to a terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|letter| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter })
+        .collect()
+}
+
+/// Its beginning, if it has more letters than that.
+fn cut(text: &str, letters_max: usize) -> String {
+    match text.chars().count() {
+        few if few <= letters_max => text.to_owned(),
+        _ => text.chars().take(letters_max - 1).chain(['…']).collect(),
     }
 }
 
@@ -216,6 +265,7 @@ pub(super) fn status(identifier: &Identifier, json: bool) -> ExitCode {
 
 /// Columns as wide as their widest cell, two spaces between.
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let line = |row: &[String; N]| {

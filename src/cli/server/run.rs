@@ -15,6 +15,7 @@ use crate::host::life::{Life, Starter, Stillborn};
 use crate::host::lock::LockError;
 use crate::host::log;
 use crate::host::paths::Place;
+use crate::io::room;
 use crate::proto::limits::{IDLE_LIFETIME, UNMET_LIFETIME};
 use crate::proto::verdict::{EXIT_ALREADY_RUNNING, EXIT_NOT_STARTED};
 use crate::session::ServerConfig;
@@ -25,7 +26,7 @@ use crate::session::ServerConfig;
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// The name under which proxies find this server
-    #[arg(long, required_unless_present = "pid_file")]
+    #[arg(long)]
     identifier: Option<Identifier>,
     /// Write the log there instead of to standard error
     #[arg(long, value_name = "FILE")]
@@ -67,6 +68,12 @@ impl Run {
             Err(Misplaced::Usage(sentence)) => return usage::wrong("reattach-server", &sentence),
             Err(Misplaced::Host(sentence)) => return self.stillborn(&sentence, EXIT_NOT_STARTED),
         };
+        if A::NEEDS_COMMAND && self.command.is_empty() && !self.for_proxy {
+            return usage::wrong("reattach-server", "a program to host must be named, after --");
+        }
+        if let Err(sentence) = room::for_open_files() {
+            return self.stillborn(&sentence, EXIT_NOT_STARTED);
+        }
         let starter = match self.for_proxy {
             true => Starter::Proxy,
             false => Starter::Hand { log_to_file: self.log_file.is_some() },
@@ -99,12 +106,21 @@ impl Run {
             (None, Some(pid_file)) => Place::beside(pid_file).ok_or_else(|| {
                 Misplaced::Usage(format!("the pid file is {pid_file:?}, but its name must end with .pid"))
             })?,
-            (None, None) => return Err(Misplaced::Usage("--identifier or --pid-file is needed".to_owned())),
+            (None, None) => {
+                return Err(Misplaced::Usage(
+                    "where the server is was not said: give --identifier or --pid-file".to_owned(),
+                ));
+            }
         };
         if let Some(log) = &self.log_file {
             place.log.clone_from(log);
         }
         if let (Some(stdin), Some(stdout)) = (&self.stdin_socket, &self.stdout_socket) {
+            if std::path::absolute(stdin).ok() == std::path::absolute(stdout).ok() {
+                return Err(Misplaced::Usage(format!(
+                    "--stdin-socket and --stdout-socket are both {stdin:?}; they must be two"
+                )));
+            }
             place.sockets.stdin.clone_from(stdin);
             place.sockets.stdout.clone_from(stdout);
         }
