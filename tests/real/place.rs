@@ -1,6 +1,7 @@
 //! A home directory of its own for each test, and the end of everything that was started in it.
 
 use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -23,6 +24,16 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new() -> Self {
         let directory = tempfile::Builder::new().prefix("ra").tempdir_in("/tmp").unwrap();
+        Place { home: directory.path().to_owned(), _directory: directory }
+    }
+
+    /// One that other users can come to, also where the usual place for such directories is closed to them.
+    pub(crate) fn for_anybody() -> Self {
+        let is_open = |path: &&str| {
+            std::fs::metadata(path).is_ok_and(|folder| folder.permissions().mode() & 0o1 == 0o1)
+        };
+        let open = ["/tmp", "/var/tmp", "/dev/shm"].into_iter().find(is_open).expect("one is open to all");
+        let directory = tempfile::Builder::new().prefix("ra").tempdir_in(open).unwrap();
         Place { home: directory.path().to_owned(), _directory: directory }
     }
 

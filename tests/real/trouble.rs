@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 use reattach::proto::verdict::{EXIT_LOST, EXIT_NOT_STARTED};
 
@@ -127,19 +128,20 @@ fn a_foreign_directory_is_named_with_its_owner() {
 
 #[test]
 fn a_home_that_cannot_be_written_is_named() {
-    let place = Place::new();
+    let place = Place::for_anybody();
+    // Somebody else may not be allowed to run our program where it was built.
+    let program = place.home().join("reattach-server");
+    std::fs::copy(env!("CARGO_BIN_EXE_reattach-server"), &program).unwrap();
     std::fs::set_permissions(place.home(), std::fs::Permissions::from_mode(0o555)).unwrap();
-    let mut command = place.command(&["proxy"]);
-    command.args(CAT);
+    let mut command = Command::new(program);
+    command.arg("proxy").args(CAT).env("HOME", place.home()).current_dir("/").stdin(Stdio::null());
     if rustix::process::geteuid().is_root() {
-        // Root may write anywhere; somebody else, who may not even be allowed to run us here.
+        // Root may write anywhere.
         command.uid(65534).gid(65534);
     }
-    let output = command.output();
+    let output = command.output().unwrap();
     std::fs::set_permissions(place.home(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    if let Ok(output) = output {
-        let verdict = verdict(&output);
-        assert_eq!(verdict.code, EXIT_NOT_STARTED);
-        assert!(verdict.message.contains(".local\" cannot be made: Permission denied"), "{verdict:?}");
-    }
+    let verdict = verdict(&output);
+    assert_eq!(verdict.code, EXIT_NOT_STARTED);
+    assert!(verdict.message.contains(".local\" cannot be made: Permission denied"), "{verdict:?}");
 }
