@@ -14,6 +14,7 @@ use clap::ValueEnum;
 use reattach::session::Time;
 
 use super::save::{self, Form, RECORD_HEAD};
+use super::source::quoted;
 use super::{EXIT_FINE, EXIT_NONDETERMINISM, Seeds, counted};
 use crate::run::run as run_scenario;
 use crate::scenario::{draw, shown};
@@ -123,10 +124,11 @@ fn compare_with_record(file: &Path, out: &mut StdoutLock<'_>) -> anyhow::Result<
         let ours = trace_of(seed, Detail::Hash).hash();
         if ours != hash {
             let ours = format!("{seed} {ours:016x}");
+            let again = quoted(&name.to_string());
             writeln!(
                 out,
                 "seed {seed} gives another run than the one on record: \"{ours}\" here and \"{line}\" in \
-                 {name}. If that was meant: cargo sim check-determinism --renew {name}. If not, compare with \
+                 {name}. If that was meant: cargo sim check-determinism --renew {again}. If not, compare with \
                  another build: cargo sim check-determinism --against PROGRAM"
             )?;
             return Ok(EXIT_NONDETERMINISM);

@@ -60,8 +60,7 @@ impl Progress {
         let elapsed = self.elapsed();
         if let Some(bar) = &self.bar {
             bar.set_position(count);
-            bar.set_prefix(unit.to_owned());
-            bar.set_message(message(elapsed));
+            bar.set_message(format!("{unit}, {}", message(elapsed)));
         } else if !self.quiet && elapsed >= self.line_at {
             self.line_at += LINE_INTERVAL;
             // Nobody listening is no reason to stop.
@@ -81,8 +80,8 @@ impl Progress {
 /// fill.
 fn template(runs: Option<u64>) -> &'static str {
     match runs {
-        Some(_) => "{elapsed_precise} [{bar:16}] {pos}/{len} {prefix}, {wide_msg}",
-        None => "{elapsed_precise} {pos} {prefix}, {wide_msg}",
+        Some(_) => "{elapsed_precise} [{bar:16}] {pos}/{len} {wide_msg}",
+        None => "{elapsed_precise} {pos} {wide_msg}",
     }
 }
 
@@ -158,9 +157,8 @@ mod tests {
             let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
             let bar = ProgressBar::with_draw_target(runs, target);
             bar.set_style(ProgressStyle::with_template(template(runs)).unwrap());
-            bar.set_prefix("runs");
             bar.set_position(1_234_567);
-            bar.set_message(message(&Tally::default(), Duration::from_secs(1)));
+            bar.set_message(format!("runs, {}", message(&Tally::default(), Duration::from_secs(1))));
             bar.force_draw();
             let shown = term.0.lock().unwrap().trim_end().to_owned();
             assert!(shown.chars().count() <= 80 && shown.contains(told), "{shown}");

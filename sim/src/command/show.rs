@@ -19,8 +19,8 @@ pub(super) struct ShowArgs {
     /// The picture's file; - writes to standard output [default: named after the seed or file, here]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Draw an SVG for documents instead of a page that can be walked through, whatever the file's ending
-    /// [default: if it ends in .svg]
+    /// Draw an SVG for documents instead of a page that can be walked through; so does a file that ends
+    /// in .svg
     #[arg(long)]
     svg: bool,
     #[command(flatten)]
