@@ -44,7 +44,7 @@ pub(super) struct MutantsArgs {
     #[arg(long, conflicts_with = "names")]
     quick: bool,
     /// The seeds that each is given, as in 0..10000
-    #[arg(long, value_name = "A..B", default_value = "0..10000")]
+    #[arg(long, value_name = "A..B", default_value = "0..10000", allow_hyphen_values = true)]
     seeds: Seeds,
     /// Do not ask the explorer
     #[arg(long)]
