@@ -16,6 +16,7 @@ use anyhow::bail;
 
 use super::Seeds;
 use super::keep::{Kept, keep};
+use super::part::span;
 use super::progress::Progress;
 use super::tally::Tally;
 use crate::check::Promise;
@@ -36,10 +37,10 @@ const TICK: Duration = Duration::from_millis(100);
 #[derive(Debug, clap::Args)]
 pub(super) struct CampaignArgs {
     /// The seeds; 0..10000 if neither these nor a time are given
-    #[arg(long, value_name = "A..B")]
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
     seeds: Option<Seeds>,
     /// Stop after this much time, as in 10m; go on until then if no seeds are given
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = span, allow_hyphen_values = true)]
     time: Option<Duration>,
     /// Run the k-th of n equal parts only, as in 1/4
     #[arg(long, value_name = "K/N", default_value = "1/1")]
@@ -179,15 +180,23 @@ pub(super) fn run(args: &CampaignArgs) -> anyhow::Result<u8> {
     let mut progress = Progress::start(runs, args.json);
     let tally = std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel();
-        for _ in 0..threads {
+        let started = (0..threads).take_while(|_| {
             let (sender, work) = (sender.clone(), &work);
-            scope.spawn(move || worker(work, &sender));
-        }
+            std::thread::Builder::new().spawn_scoped(scope, move || worker(work, &sender)).is_ok()
+        });
+        // One that cannot be started is missed by nobody, as the others take its seeds; without any,
+        // they are run here.
+        let alone = started.count() == 0;
         drop(sender);
         let (next, waiting, tally) = (first, BTreeMap::new(), Tally::default());
         let mut batches = InOrder { next, waiting, tally, found: false };
         loop {
-            match receiver.recv_timeout(TICK) {
+            let came = if alone {
+                next_batch(&work).ok_or(RecvTimeoutError::Disconnected)
+            } else {
+                receiver.recv_timeout(TICK)
+            };
+            match came {
                 Ok(batch) => batches.add(batch),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break batches.tally,
@@ -215,16 +224,21 @@ fn cores() -> usize {
 }
 
 fn worker(work: &Work, sender: &Sender<Batch>) {
-    while !work.stop.load(Ordering::Relaxed) {
-        // Never past the end, where counting on would start over with the first seeds.
-        let after = |next: u64| (next < work.end).then(|| next.saturating_add(BATCH));
-        let Ok(first) = work.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after) else {
-            return;
-        };
-        if sender.send(run_batch(work, first)).is_err() {
+    while let Some(batch) = next_batch(work) {
+        if sender.send(batch).is_err() {
             return;
         }
     }
+}
+
+fn next_batch(work: &Work) -> Option<Batch> {
+    if work.stop.load(Ordering::Relaxed) {
+        return None;
+    }
+    // Never past the end, where counting on would start over with the first seeds.
+    let after = |next: u64| (next < work.end).then(|| next.saturating_add(BATCH));
+    let first = work.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).ok()?;
+    Some(run_batch(work, first))
 }
 
 fn run_batch(work: &Work, first: u64) -> Batch {

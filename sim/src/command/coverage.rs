@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
 use super::progress::Stopwatch;
-use super::{EXIT_FINE, EXIT_UNREACHED, Seeds};
+use super::{EXIT_FINE, EXIT_UNREACHED, Seeds, counted};
 use crate::check::Goal;
 use crate::coverage::{Expect, Expected, Grid, Label, Record, watch};
 
 /// Seeds that a thread takes at once.
-const BATCH: usize = 64;
+const BATCH: u64 = 64;
 
 /// Goals that stand side by side.
 const GOALS_A_LINE: usize = 3;
@@ -19,7 +20,7 @@ const GOALS_A_LINE: usize = 3;
 #[derive(Debug, clap::Args)]
 pub(super) struct CoverageArgs {
     /// The seeds, as in 0..10000
-    #[arg(long, value_name = "A..B", default_value = "0..10000")]
+    #[arg(long, value_name = "A..B", default_value = "0..10000", allow_hyphen_values = true)]
     seeds: Seeds,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -35,28 +36,30 @@ pub(super) fn run(args: &CoverageArgs) -> anyhow::Result<u8> {
         serde_json::to_writer(&mut out, &report(&record, &findings, stopwatch.elapsed().as_secs_f64()))?;
         writeln!(out)?;
     } else {
-        writeln!(out, "{} runs in {:.1} s", record.runs, stopwatch.elapsed().as_secs_f64())?;
+        writeln!(out, "{} in {:.1} s", counted(record.runs, "run"), stopwatch.elapsed().as_secs_f64())?;
         write!(out, "{}{}{}", tables(&record), goals(&record), findings.text())?;
     }
     Ok(if findings.missing.is_empty() && findings.wrong.is_empty() { EXIT_FINE } else { EXIT_UNREACHED })
 }
 
-/// All seeds, on all cores; sums do not depend on who ran what.
+/// All seeds, on all cores that a thread can be started for; sums do not depend on who ran what.
 fn watch_all(seeds: Seeds) -> Record {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mut sum = Record::default();
+    let next = AtomicU64::new(seeds.first);
+    // Never past the end, where counting on would start over with the first seeds.
+    let after = |next: u64| (next < seeds.end).then(|| next.saturating_add(BATCH));
+    let take = || next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).ok();
+    let batch = |first: u64| first..first.saturating_add(BATCH).min(seeds.end);
+    let work = || watch(std::iter::from_fn(take).flat_map(batch));
     std::thread::scope(|scope| {
-        let share = |thread: usize| {
-            let batches = (seeds.first..seeds.end).step_by(BATCH).skip(thread).step_by(threads);
-            let batch = move |first: u64| first..first.saturating_add(BATCH as u64).min(seeds.end);
-            scope.spawn(move || watch(batches.flat_map(batch)))
-        };
-        let workers: Vec<_> = (0..threads).map(share).collect();
+        let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
+        let workers: Vec<_> = (1..threads).map_while(start).collect();
+        let mut sum = work();
         for worker in workers {
             sum.add(&worker.join().expect("a worker only counts"));
         }
-    });
-    sum
+        sum
+    })
 }
 
 /// What is not as expected, and what was not demanded.

@@ -5,7 +5,7 @@
 //! of the first stretch that differs. What is on record in a file is the hash alone: it tells that
 //! two builds differ, and comparing them with each other tells where.
 
-use std::io::{StdoutLock, Write as _};
+use std::io::{Read as _, StdoutLock, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,22 +13,26 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use reattach::session::Time;
 
-use super::{EXIT_FINE, EXIT_NONDETERMINISM, Seeds};
+use super::save::{self, Form, RECORD_HEAD};
+use super::source::quoted;
+use super::{EXIT_FINE, EXIT_NONDETERMINISM, Seeds, counted};
 use crate::run::run as run_scenario;
-use crate::scenario::draw;
+use crate::scenario::{draw, shown};
 use crate::trace::{CHECKPOINT_EVENTS, Detail, Step, Trace, first_difference};
 
 /// Seeds whose hashes are on record: enough that every machine is in some of them.
 const RECORDED_SEEDS: u64 = 32;
 
-/// What the first line of a record says.
-const RECORD_HEAD: &str = "# What seeds give, in every build. After a change of what is drawn or done on purpose:\n\
-                           # cargo sim check-determinism --renew";
+/// Bytes of a record: a hundred times those of the one that is kept.
+const RECORD_BYTES_MAX: u64 = 1 << 16;
+
+/// Digits of a hash.
+const HASH_DIGITS: usize = 16;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DeterminismArgs {
     /// The seeds, as in 0..100
-    #[arg(long, value_name = "A..B", default_value = "0..100")]
+    #[arg(long, value_name = "A..B", default_value = "0..100", allow_hyphen_values = true)]
     seeds: Seeds,
     /// Compare with what this simulator, built in another way, gives
     #[arg(long, value_name = "PROGRAM")]
@@ -40,7 +44,7 @@ pub(super) struct DeterminismArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["against", "seeds", "recorded"])]
     renew: Option<PathBuf>,
     /// Print this of each seed, and compare nothing: what another process asks for
-    #[arg(long, value_name = "WHAT", conflicts_with = "against")]
+    #[arg(long, value_name = "WHAT", conflicts_with_all = ["against", "recorded", "renew"])]
     print: Option<Print>,
     /// The stretch between two checkpoints whose events are printed
     #[arg(long, value_name = "N", default_value_t = 0, requires = "print")]
@@ -63,7 +67,8 @@ pub(super) fn run(args: &DeterminismArgs) -> anyhow::Result<u8> {
         return print(what, args, out);
     }
     if let Some(file) = &args.renew {
-        std::fs::write(file, record()).with_context(|| format!("{} cannot be written", file.display()))?;
+        save::look(file, Form::Hashes)?;
+        save::write(file, &record())?;
         return Ok(EXIT_FINE);
     }
     match &args.recorded {
@@ -74,7 +79,10 @@ pub(super) fn run(args: &DeterminismArgs) -> anyhow::Result<u8> {
 
 /// The record of this build.
 fn record() -> String {
-    let mut text = format!("{RECORD_HEAD} fixtures/regressions/hashes\n");
+    let mut text = format!(
+        "{RECORD_HEAD} After a change of what is drawn or done on purpose:\n\
+         # cargo sim check-determinism --renew fixtures/regressions/hashes\n"
+    );
     for seed in 0..RECORDED_SEEDS {
         let hash = run_scenario(&draw(seed), Detail::Hash).trace.hash();
         text += &format!("{seed} {hash:016x}\n");
@@ -105,17 +113,22 @@ fn print(what: Print, args: &DeterminismArgs, out: &mut StdoutLock<'_>) -> anyho
 
 fn compare_with_record(file: &Path, out: &mut StdoutLock<'_>) -> anyhow::Result<u8> {
     let name = file.display();
-    let text = std::fs::read_to_string(file).with_context(|| format!("{name} cannot be read"))?;
+    let text = read_record(file)?;
     let mut compared = 0u64;
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let seed = line.split(' ').next().and_then(|seed| seed.parse().ok());
-        let seed: u64 = seed.with_context(|| format!("{name} holds \"{line}\", not a seed and its hash"))?;
-        let ours = format!("{seed} {:016x}", trace_of(seed, Detail::Hash).hash());
-        if ours != line {
+        let recorded =
+            line.split_once(' ').and_then(|(seed, hash)| Some((seed.parse().ok()?, hash_in(hash)?)));
+        let (seed, hash) = recorded.with_context(|| {
+            format!("{name} holds \"{}\", not a seed, a blank and the 16 digits of its hash", shown(line))
+        })?;
+        let ours = trace_of(seed, Detail::Hash).hash();
+        if ours != hash {
+            let ours = format!("{seed} {ours:016x}");
+            let again = quoted(&name.to_string());
             writeln!(
                 out,
                 "seed {seed} gives another run than the one on record: \"{ours}\" here and \"{line}\" in \
-                 {name}. If that was meant: cargo sim check-determinism --renew {name}. If not, compare with \
+                 {name}. If that was meant: cargo sim check-determinism --renew {again}. If not, compare with \
                  another build: cargo sim check-determinism --against PROGRAM"
             )?;
             return Ok(EXIT_NONDETERMINISM);
@@ -125,8 +138,30 @@ fn compare_with_record(file: &Path, out: &mut StdoutLock<'_>) -> anyhow::Result<
     if compared == 0 {
         bail!("{name} holds no seed and its hash");
     }
-    writeln!(out, "{compared} seeds gave the runs on record")?;
+    writeln!(out, "{} gave the runs on record", counted(compared, "seed"))?;
     Ok(EXIT_FINE)
+}
+
+/// The text of a record. A file that is none may have no end.
+fn read_record(file: &Path) -> anyhow::Result<String> {
+    let name = file.display();
+    let unreadable = || format!("{name} cannot be read");
+    if !std::fs::metadata(file).with_context(unreadable)?.is_file() {
+        bail!("{name} is no record of hashes: it is no regular file");
+    }
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(file).with_context(unreadable)?;
+    opened.take(RECORD_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(unreadable)?;
+    if bytes.len() as u64 > RECORD_BYTES_MAX {
+        bail!("{name} is no record of hashes: it has more than {RECORD_BYTES_MAX} bytes");
+    }
+    String::from_utf8(bytes).ok().with_context(|| format!("{name} is no record of hashes: it is no text"))
+}
+
+/// The number that these digits are, if they are those of a hash.
+fn hash_in(digits: &str) -> Option<u64> {
+    let all = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    u64::from_str_radix(digits, 16).ok().filter(|_| all && digits.len() == HASH_DIGITS)
 }
 
 fn compare_with_process(args: &DeterminismArgs, out: &mut StdoutLock<'_>) -> anyhow::Result<u8> {
@@ -146,7 +181,7 @@ fn compare_with_process(args: &DeterminismArgs, out: &mut StdoutLock<'_>) -> any
             return Ok(EXIT_NONDETERMINISM);
         }
     }
-    writeln!(out, "{count} seeds gave the same run three times, in two processes")?;
+    writeln!(out, "{} gave the same run three times, in two processes", counted(count, "seed"))?;
     Ok(EXIT_FINE)
 }
 
@@ -158,8 +193,9 @@ fn trace_of(seed: u64, detail: Detail) -> Trace {
 fn stretch(trace: &Trace, number: usize) -> (usize, &[Step]) {
     let length = usize::try_from(CHECKPOINT_EVENTS).expect("small");
     let steps = trace.steps();
-    let first = (number * length).saturating_sub(1).min(steps.len());
-    (first, &steps[first..((number + 1) * length).min(steps.len())])
+    let (start, end) = (number.saturating_mul(length), number.saturating_add(1).saturating_mul(length));
+    let first = start.saturating_sub(1).min(steps.len());
+    (first, &steps[first..end.min(steps.len())])
 }
 
 /// The simulator in another process.
@@ -180,7 +216,7 @@ impl Other {
         let lines = self.ask(seeds, &["--print", "hashes"])?;
         let (count, given) = (seeds.end - seeds.first, lines.len() as u64);
         if given != count {
-            bail!("the other process gave {given} hashes for {count} seeds");
+            bail!("the other process gave {} for {}", counted(given, "hash"), counted(count, "seed"));
         }
         (seeds.first..seeds.end).zip(&lines).map(|(seed, line)| hash_of(seed, line)).collect()
     }
@@ -215,7 +251,8 @@ impl Other {
 }
 
 fn hash_of(seed: u64, line: &str) -> anyhow::Result<u64> {
-    let hash = line.strip_prefix(&format!("{seed} ")).and_then(|hash| u64::from_str_radix(hash, 16).ok());
+    let hash = line.strip_prefix(&format!("{seed} ")).and_then(hash_in);
+    let line = shown(line);
     hash.with_context(|| format!("the other process gave \"{line}\" where seed {seed} and a hash were due"))
 }
 
@@ -228,5 +265,28 @@ fn step_of(line: &str) -> anyhow::Result<Step> {
             .map(|((at, word), hash)| Step { at: Time(at), word, hash }),
         _ => None,
     };
-    step.with_context(|| format!("the other process gave \"{line}\" where an event was due"))
+    step.with_context(|| format!("the other process gave \"{}\" where an event was due", shown(line)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_after_the_last_has_no_events() {
+        let trace = trace_of(1, Detail::Events);
+        let count = trace.steps().len();
+        for number in [count, usize::MAX - 1, usize::MAX] {
+            assert_eq!(stretch(&trace, number), (count, &[][..]));
+        }
+        assert_eq!(stretch(&trace, 0).0, 0);
+    }
+
+    #[test]
+    fn a_hash_has_all_its_digits() {
+        assert_eq!(hash_in("0123456789abcdef"), Some(0x0123_4567_89ab_cdef));
+        for digits in ["", "0123456789abcde", "00123456789abcdef", "+123456789abcdef", "0123456789ABCDEF"] {
+            assert_eq!(hash_in(digits), None, "{digits}");
+        }
+    }
 }

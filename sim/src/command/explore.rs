@@ -5,10 +5,11 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use serde::Serialize;
 
+use super::part::span;
 use super::progress::Progress;
+use super::save::{self, Form};
 use super::{EXIT_FINE, EXIT_UNREACHED, exit_code};
 use crate::check::Promise;
 use crate::explore::{Allowance, Bounds, Counterexample, End, Reach, Report, explore};
@@ -75,7 +76,7 @@ pub(super) struct ExploreArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     depth_max: Option<u32>,
     /// Stop after this much time, as in 10m
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = span, allow_hyphen_values = true)]
     time: Option<Duration>,
     /// Write the scenario of a counterexample to this file
     #[arg(long, value_name = "FILE")]
@@ -116,6 +117,9 @@ impl ExploreArgs {
 }
 
 pub(super) fn run(args: &ExploreArgs) -> anyhow::Result<u8> {
+    if let Some(path) = &args.save {
+        save::look(path, Form::Scenario)?;
+    }
     let bounds = args.bounds();
     let mut progress = Progress::start(None, args.json);
     let mut searched = Duration::ZERO;
@@ -128,10 +132,10 @@ pub(super) fn run(args: &ExploreArgs) -> anyhow::Result<u8> {
     // A counterexample's scenario is looked for after the search.
     let took = if report.counterexample.is_some() { searched } else { took };
     let scenario = report.counterexample.as_ref().and_then(|example| example.scenario.as_ref());
-    if let (Some(path), Some(scenario)) = (&args.save, scenario) {
-        std::fs::write(path, print(scenario))
-            .with_context(|| format!("{} cannot be written", path.display()))?;
-    }
+    let written = match (&args.save, scenario) {
+        (Some(path), Some(scenario)) => save::write(path, &print(scenario)),
+        _ => Ok(()),
+    };
     let mut out = std::io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut out, &Told::of(&bounds, &report, took))?;
@@ -139,11 +143,12 @@ pub(super) fn run(args: &ExploreArgs) -> anyhow::Result<u8> {
     } else {
         write!(out, "{}", text(&bounds, &report, took))?;
     }
-    Ok(match (&report.counterexample, report.end) {
+    let verdict = match (&report.counterexample, report.end) {
         (Some(example), _) => exit_code(Some(&example.violation)),
         (None, End::Complete) => EXIT_FINE,
         (None, End::Broken | End::States | End::Depth | End::Room | End::Stopped) => EXIT_UNREACHED,
-    })
+    };
+    Ok(save::exit_code_of(verdict, written))
 }
 
 fn message(reach: &Reach, elapsed: Duration) -> String {
@@ -196,11 +201,22 @@ fn text(bounds: &Bounds, report: &Report, took: Duration) -> String {
     text += &format!("states of a client {clients}, of a proxy {proxies}, of a server {servers}\n");
     text += &format!("odds that two states were taken for one: {:.1e}\n", report.collision_odds());
     text += &format!("promises judged: {} times\n", judged(report));
-    match &report.counterexample {
-        Some(example) => text += &format!("{}\n", example.violation),
-        None => text += "every promise held\n",
+    for promise in report.checks.never_judged() {
+        text += &format!("  never judged: {promise}\n");
     }
-    text
+    text + &verdict(report) + "\n"
+}
+
+/// What the search has shown, in one sentence. Whether sessions settle is only judged when every way on
+/// is known.
+fn verdict(report: &Report) -> String {
+    match (&report.counterexample, report.end) {
+        (Some(example), _) => example.violation.to_string(),
+        (None, End::Complete) => "every promise held".to_owned(),
+        (None, End::Broken | End::States | End::Depth | End::Room | End::Stopped) => {
+            "no promise was broken so far; whether everything can still settle was not judged".to_owned()
+        }
+    }
 }
 
 fn counterexample(example: &Counterexample, bounds: &Bounds) -> String {
@@ -230,6 +246,7 @@ struct Told<'r> {
     bounds: String,
     complete: bool,
     end: &'static str,
+    verdict: String,
     unique: u64,
     generated: u64,
     depth: u32,
@@ -262,6 +279,7 @@ impl<'r> Told<'r> {
             bounds: bounds.words(),
             complete: report.end == End::Complete,
             end: end(report),
+            verdict: verdict(report),
             unique: report.reach.unique,
             generated: report.reach.generated,
             depth: report.reach.depth,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::save::{self, Form};
 use crate::check::{Promise, Violation};
 use crate::machine::Kit;
 use crate::scenario::draw;
@@ -36,8 +37,9 @@ fn keep_one<K: Kit>(seed: u64, folder: &Path) -> Result<PathBuf, String> {
     let shrunk = shrink::<K>(&draw(seed), &effort).ok_or("it broke nothing when it was run again")?;
     let path = folder.join(format!("{seed}.scenario"));
     std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(&path, text(&shrunk, &format!("seed {seed}"))))
         .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+    save::look(&path, Form::Scenario).map_err(|error| format!("{error:#}"))?;
+    save::write(&path, &text(&shrunk, &format!("seed {seed}"))).map_err(|error| error.to_string())?;
     Ok(path)
 }
 

@@ -1,6 +1,8 @@
 //! The command line: arguments, exit codes, and what people and programs read.
 //!
 //! ```text
+//! part          what people write: seeds, times, from when to when
+//! save          files that somebody asked for
 //! run           one seed or scenario, in full
 //! campaign      many seeds on all cores
 //! tally         what many runs add up to
@@ -21,8 +23,10 @@ mod determinism;
 mod explore;
 mod keep;
 mod mutants;
+mod part;
 mod progress;
 mod run;
+mod save;
 mod show;
 mod shrink;
 mod source;
@@ -62,7 +66,7 @@ const EXIT_UNREAD: u8 = 128 + 13;
 /// Exit codes: 0 every promise held, 10 harm was done, 11 no progress was made, 12 a goal was never
 /// reached, 13 a seed gave two different runs, 14 a mutant was not caught by the promise that it
 /// names, or no longer applies or builds, 15 there is nothing to shrink, 64 the call makes no sense, 74
-/// the standard output cannot be written.
+/// the standard output, or a file that was asked for, cannot be written.
 #[derive(Debug, Parser)]
 #[command(name = "cargo sim", bin_name = "cargo sim", version)]
 struct Cli {
@@ -117,12 +121,12 @@ pub fn main() -> ExitCode {
 
 /// Tells what is wrong with the words, in one sentence, or what was asked to be told.
 fn told(error: &clap::Error) -> u8 {
-    // Nobody is left to tell if this cannot be written.
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let _ = error.print();
-            EXIT_FINE
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            printed.map_or_else(|error| failed(&error.into()), |()| EXIT_FINE)
         }
+        // Nobody is left to tell if one of these cannot be written.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
             EXIT_USAGE
@@ -144,6 +148,7 @@ fn sentence(text: &str) -> String {
 /// Tells why a command came to no verdict.
 fn failed(error: &anyhow::Error) -> u8 {
     let (code, why) = match unwritten(error) {
+        _ if error.is::<save::Unwritten>() => (EXIT_UNWRITTEN, error.to_string()),
         Some(std::io::ErrorKind::BrokenPipe) => return EXIT_UNREAD,
         Some(_) => (EXIT_UNWRITTEN, format!("the standard output cannot be written: {error}")),
         None => (EXIT_USAGE, format!("{error:#}")),
@@ -157,6 +162,15 @@ fn unwritten(error: &anyhow::Error) -> Option<std::io::ErrorKind> {
     let outermost = error.chain().next()?;
     let plain = outermost.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
     plain.or_else(|| outermost.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind))
+}
+
+/// So many of something.
+fn counted(count: u64, thing: &str) -> String {
+    match (count, thing) {
+        (1, _) => format!("1 {thing}"),
+        (_, "hash") => format!("{count} hashes"),
+        _ => format!("{count} {thing}s"),
+    }
 }
 
 /// The exit code that a verdict stands for.

@@ -1,14 +1,16 @@
 //! One run in full: the scenario first, then the trace, then the verdict.
 
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use reattach::session::Time;
 use serde::Serialize;
 
 use super::exit_code;
+use super::part::{Part, seed};
+use super::save::{self, Form};
+use super::source::{Source, quoted};
 use crate::run::Outcome;
 use crate::scenario::{Scenario, draw, load, print};
 use crate::trace::Detail;
@@ -16,6 +18,7 @@ use crate::trace::Detail;
 #[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// The seed: a whole number
+    #[arg(value_parser = seed, allow_negative_numbers = true)]
     seed: u64,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -29,20 +32,17 @@ pub(super) struct RunArgs {
 pub(super) struct ReplayArgs {
     /// The scenario file
     file: PathBuf,
-    /// Print the trace from this time on, as in 12.5s
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    from: Option<Duration>,
-    /// Print the trace up to this time, as in 1m
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    until: Option<Duration>,
-    /// Draw that part into this file, too: an SVG if it ends in .svg, else a page
+    #[command(flatten)]
+    part: Part,
+    /// Draw that part into this file, too: an SVG if it ends in .svg, else a page; - draws a page to
+    /// standard output, instead of all that is printed
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
     /// Print what snapshots keep: the scenario's sentence, the trace, the verdict
-    #[arg(long, conflicts_with_all = ["from", "until", "json"])]
+    #[arg(long, conflicts_with_all = ["from", "until", "json", "picture"])]
     brief: bool,
 }
 
@@ -58,34 +58,59 @@ struct Report {
 }
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
-    let scenario = draw(args.seed);
     if let Some(path) = &args.save {
-        std::fs::write(path, print(&scenario))
-            .with_context(|| format!("{} cannot be written", path.display()))?;
+        save::look(path, Form::Scenario)?;
     }
+    let scenario = draw(args.seed);
+    let written = args.save.as_ref().map_or(Ok(()), |path| save::write(path, &print(&scenario)));
     let repeat = format!("cargo sim run {}", args.seed);
-    show(&scenario, args.json, None, None, &repeat)
+    let verdict = show(&scenario, args.json, &Part::default(), &repeat)?;
+    Ok(save::exit_code_of(verdict, written))
 }
 
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<u8> {
-    let name = args.file.display();
-    if let (Some(from), Some(until)) = (args.from, args.until)
-        && from > until
-    {
-        bail!(
-            "--from {} is after --until {}: the trace between them is empty",
-            humantime::format_duration(from),
-            humantime::format_duration(until)
-        );
-    }
+    args.part.times()?;
     let (scenario, text) = load(&args.file)?;
+    warn_of_unopened(&args.file, &scenario);
     if args.brief {
         return show_briefly(&text, &scenario);
     }
-    if let Some(picture) = &args.picture {
-        super::show::beside(&args.file, picture, args.from, args.until)?;
+    let source = Source::File(args.file.clone());
+    let written = match &args.picture {
+        Some(picture) if picture == Path::new("-") => {
+            if args.json {
+                bail!("--picture - and --json both take the standard output: name a file for the picture");
+            }
+            return super::show::to_standard_output(&source, &args.part);
+        }
+        Some(picture) => super::show::beside(&source, picture, &args.part)?,
+        None if args.json && !args.part.is_whole() => {
+            bail!(
+                "--from and --until choose what is printed or drawn, which is nothing with --json and \
+                 without --picture"
+            );
+        }
+        None => Ok(()),
+    };
+    let repeat = format!("cargo sim replay {}", quoted(&args.file.display().to_string()));
+    let verdict = show(&scenario, args.json, &args.part, &repeat)?;
+    Ok(save::exit_code_of(verdict, written))
+}
+
+/// Says which clients a file names and never opens: nothing of what it says of them happens, which
+/// nobody meant who wrote it.
+fn warn_of_unopened(file: &Path, scenario: &Scenario) {
+    let unopened = scenario.unopened();
+    if let Some(line) = unopened.values().next() {
+        let names: Vec<String> = unopened.keys().map(char::to_string).collect();
+        let (names, client) = (names.join(" and "), if unopened.len() == 1 { "client" } else { "clients" });
+        // A warning that nobody hears is no reason to stop.
+        let _ = writeln!(
+            std::io::stderr(),
+            "warning: {} never opens {client} {names}, to whom nothing can happen: \"{line}\" changes nothing",
+            file.display()
+        );
     }
-    show(&scenario, args.json, args.from, args.until, &format!("cargo sim replay {name}"))
 }
 
 fn show_briefly(text: &str, scenario: &Scenario) -> anyhow::Result<u8> {
@@ -96,24 +121,18 @@ fn show_briefly(text: &str, scenario: &Scenario) -> anyhow::Result<u8> {
     Ok(exit_code(outcome.checks.violation()))
 }
 
-fn show(
-    scenario: &Scenario,
-    json: bool,
-    from: Option<Duration>,
-    until: Option<Duration>,
-    repeat: &str,
-) -> anyhow::Result<u8> {
+fn show(scenario: &Scenario, json: bool, part: &Part, repeat: &str) -> anyhow::Result<u8> {
+    let times = part.times()?;
     let outcome = crate::run::run(scenario, if json { Detail::Hash } else { Detail::Lines });
+    part.begins_before(outcome.ended_at)?;
     let violation = outcome.checks.violation();
     let mut out = std::io::stdout().lock();
     if json {
         serde_json::to_writer(&mut out, &report(scenario, &outcome))?;
         writeln!(out)?;
     } else {
-        let from = Time::ZERO + from.unwrap_or_default();
-        let until = until.map_or(Time(u64::MAX), |until| Time::ZERO + until);
         writeln!(out, "{}", print(scenario))?;
-        for line in outcome.trace.lines().iter().filter(|line| (from..=until).contains(&line.at)) {
+        for line in outcome.trace.lines().iter().filter(|line| times.contains(&line.at)) {
             writeln!(out, "{}", line.text())?;
         }
         writeln!(out, "\nhash {:016x}, {} events", outcome.trace.hash(), outcome.trace.events())?;

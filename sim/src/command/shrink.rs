@@ -2,14 +2,15 @@
 //! then its trace, then what it took.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde::Serialize;
 
 use super::progress::Stopwatch;
-use super::source::Source;
+use super::save::{self, Form};
+use super::source::{Source, quoted};
 use super::{EXIT_NOTHING, exit_code};
 use crate::machine::Real;
 use crate::run::Outcome;
@@ -19,7 +20,7 @@ use crate::trace::Detail;
 #[derive(Debug, clap::Args)]
 pub(super) struct ShrinkArgs {
     /// A seed, which is a whole number, or else a scenario file
-    #[arg(value_name = "SEED|FILE")]
+    #[arg(value_name = "SEED|FILE", allow_negative_numbers = true)]
     source: Source,
     /// Write the minimal scenario to this file
     #[arg(long, value_name = "FILE")]
@@ -44,17 +45,27 @@ struct Report<'s> {
     after: Size,
     scenario: &'s str,
     trace: Vec<String>,
-    saved: Option<&'s PathBuf>,
+    saved: Option<String>,
 }
 
 pub(super) fn run(args: &ShrinkArgs) -> anyhow::Result<u8> {
     let scenario = args.source.scenario()?;
+    if let Some(path) = &args.save {
+        save::look(path, Form::Scenario)?;
+    }
     let effort = Effort::default();
     let effort = Effort { runs_max: args.runs.unwrap_or(effort.runs_max), ..effort };
     let watch = Stopwatch::start();
     let Some(shrunk) = shrink::<Real>(&scenario, &effort) else {
         // Not an error of the call, and not "fine": whoever asked has expected a broken promise.
-        eprintln!("{} breaks no promise: there is nothing to shrink", args.source.name());
+        let why = format!("{} breaks no promise: there is nothing to shrink", args.source.name());
+        if args.json {
+            let nothing = serde_json::json!({ "broken": null, "verdict": why });
+            writeln!(std::io::stdout().lock(), "{nothing}")?;
+        } else {
+            // The exit code says it, too.
+            let _ = writeln!(std::io::stderr(), "{why}");
+        }
         return Ok(EXIT_NOTHING);
     };
     let took = watch.elapsed();
@@ -63,27 +74,26 @@ pub(super) fn run(args: &ShrinkArgs) -> anyhow::Result<u8> {
         bail!("the minimal scenario gave two different runs: try cargo sim check-determinism");
     }
     let file = text(&shrunk, &args.source.name());
-    if let Some(path) = &args.save {
-        std::fs::write(path, &file).with_context(|| format!("{} cannot be written", path.display()))?;
-    }
+    let written = args.save.as_ref().map_or(Ok(()), |path| save::write(path, &file));
+    let saved = args.save.as_deref().filter(|_| written.is_ok());
     let mut out = std::io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &report(args, &shrunk, &outcome, &file, took))?;
+        serde_json::to_writer(&mut out, &report(saved, &shrunk, &outcome, &file, took))?;
         writeln!(out)?;
     } else {
-        let repeat = match &args.save {
-            Some(path) => format!("cargo sim replay {}", path.display()),
+        let repeat = match saved {
+            Some(path) => format!("cargo sim replay {}", quoted(&path.display().to_string())),
             None => format!("cargo sim shrink {}", args.source.argument()),
         };
         writeln!(out, "{file}\n{}\n{}\n", outcome.trace.text(), outcome.verdict())?;
         write!(out, "{}", summary(&shrunk, took))?;
         writeln!(out, "again: {repeat}")?;
     }
-    Ok(exit_code(Some(&shrunk.violation)))
+    Ok(save::exit_code_of(exit_code(Some(&shrunk.violation)), written))
 }
 
 fn report<'s>(
-    args: &'s ShrinkArgs,
+    saved: Option<&Path>,
     shrunk: &Shrunk,
     outcome: &Outcome,
     file: &'s str,
@@ -100,7 +110,7 @@ fn report<'s>(
         after: shrunk.after,
         scenario: file,
         trace: outcome.trace.lines().iter().map(|line| line.text()).collect(),
-        saved: args.save.as_ref(),
+        saved: saved.map(|path| path.display().to_string()),
     }
 }
 

@@ -16,7 +16,10 @@ impl FromStr for Source {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.is_empty() || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+        if text.is_empty() {
+            return Err("\"\" is neither a seed nor a file".to_owned());
+        }
+        if !text.bytes().all(|digit| digit.is_ascii_digit()) {
             return Ok(Source::File(PathBuf::from(text)));
         }
         let seed = text.parse().map_err(|_| {
@@ -56,9 +59,15 @@ impl Source {
     pub(super) fn argument(&self) -> String {
         match self {
             Source::Seed(seed) => seed.to_string(),
-            Source::File(file) => file.display().to_string(),
+            Source::File(file) => quoted(&file.display().to_string()),
         }
     }
+}
+
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    // What no shell can be told was on no command line.
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into)
 }
 
 #[cfg(test)]
@@ -66,11 +75,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_is_named_as_a_shell_takes_it() {
+        let argument = |file: &str| Source::File(PathBuf::from(file)).argument();
+        assert_eq!(argument("target/sim/7.scenario"), "target/sim/7.scenario");
+        assert_eq!(argument("my runs/7.scenario"), "'my runs/7.scenario'");
+    }
+
+    #[test]
     fn a_whole_number_is_a_seed_and_all_else_a_file() {
         assert_eq!("7".parse(), Ok(Source::Seed(7)));
         for file in ["./7", "7.scenario", "-7", "target/sim/7.scenario"] {
             assert_eq!(file.parse(), Ok(Source::File(PathBuf::from(file))));
         }
+        assert_eq!("".parse::<Source>(), Err("\"\" is neither a seed nor a file".to_owned()));
         let error = "18446744073709551616".parse::<Source>().unwrap_err();
         assert!(error.contains("the last one is 18446744073709551615"), "{error}");
     }

@@ -1,14 +1,14 @@
 //! What many runs add up to.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use reattach::session::Time;
 use serde::Serialize;
 
 use super::keep::Kept;
-use super::{EXIT_FINE, EXIT_UNREACHED, exit_code};
+use super::source::quoted;
+use super::{EXIT_FINE, EXIT_UNREACHED, counted, exit_code};
 use crate::check::{Checks, Goal, Goals, Kind, Promise, Violation};
 use crate::run::Outcome;
 
@@ -82,9 +82,9 @@ impl Tally {
     pub(super) fn text(&self, took: Duration, kept: &Kept) -> String {
         let seconds = took.as_secs_f64().max(0.001);
         let mut text = format!(
-            "{} runs, {} events, {:.1} simulated hours in {seconds:.1} s\n{:.0} seeds/s, {:.2} M events/s, \
+            "{}, {} events, {:.1} simulated hours in {seconds:.1} s\n{:.0} seeds/s, {:.2} M events/s, \
              {:.1} simulated hours/s\n",
-            self.runs,
+            counted(self.runs, "run"),
             self.events,
             self.lived.as_secs_f64() / 3600.0,
             self.runs as f64 / seconds,
@@ -103,7 +103,10 @@ impl Tally {
         for (seed, violation) in &self.violations {
             text += &format!("  {violation}\n    again: cargo sim run {seed}\n");
             match kept.get(seed) {
-                Some(Ok(path)) => text += &format!("    minimal: cargo sim replay {}\n", path.display()),
+                Some(Ok(path)) => {
+                    let path = quoted(&path.display().to_string());
+                    text += &format!("    minimal: cargo sim replay {path}\n");
+                }
                 Some(Err(why)) => text += &format!("    not kept: {why}\n"),
                 // Another seed stands for this promise, or what is left over is not worth the time.
                 None => {}
@@ -117,7 +120,7 @@ impl Tally {
     }
 
     /// The whole for programs.
-    pub(super) fn report(&self, took: Duration, kept: &Kept) -> Report<'_> {
+    pub(super) fn report<'t>(&'t self, took: Duration, kept: &'t Kept) -> Report<'t> {
         Report {
             runs: self.runs,
             events: self.events,
@@ -136,7 +139,9 @@ impl Tally {
                     promise: violation.promise.name(),
                     at: violation.at.0 as f64 / 1e6,
                     what: &violation.what,
-                    minimal: kept.get(seed).and_then(|kept| kept.as_ref().ok()).cloned(),
+                    minimal: (kept.get(seed).and_then(|kept| kept.as_ref().ok()))
+                        .map(|path| path.display().to_string()),
+                    not_kept: kept.get(seed).and_then(|kept| kept.as_ref().err()).map(String::as_str),
                 })
                 .collect(),
         }
@@ -173,7 +178,9 @@ struct Told<'t> {
     at: f64,
     what: &'t str,
     /// The file of its minimal scenario.
-    minimal: Option<PathBuf>,
+    minimal: Option<String>,
+    /// Why there is no such file, where there should be one.
+    not_kept: Option<&'t str>,
 }
 
 #[cfg(test)]
@@ -198,5 +205,21 @@ mod tests {
         assert_eq!((sum.violated, sum.violations.len()), (200, VIOLATIONS_MAX));
         assert_eq!(sum.violations[0].0, 100, "it comes first");
         assert_eq!(sum.exit_code(), super::super::EXIT_SAFETY);
+    }
+
+    #[test]
+    fn what_was_kept_is_told_whatever_its_path_and_what_was_not_with_its_why() {
+        use std::os::unix::ffi::OsStringExt as _;
+
+        let mut sum = tally(1, Promise::NeverSpawn);
+        sum.add(tally(2, Promise::NothingLeft));
+        let path = std::path::PathBuf::from(std::ffi::OsString::from_vec(b"my \xff/1.scenario".to_vec()));
+        let kept = Kept::from([(1, Ok(path)), (2, Err("it cannot be written".to_owned()))]);
+        let report = serde_json::to_value(sum.report(Duration::ZERO, &kept)).unwrap();
+        let told = |place: usize, name: &str| report["violations"][place][name].clone();
+        assert_eq!((told(0, "minimal"), told(0, "not_kept")), ("my \u{fffd}/1.scenario".into(), ().into()));
+        assert_eq!((told(1, "minimal"), told(1, "not_kept")), (().into(), "it cannot be written".into()));
+        let text = sum.text(Duration::ZERO, &kept);
+        assert!(text.contains("minimal: cargo sim replay 'my \u{fffd}/1.scenario'\n"), "{text}");
     }
 }

@@ -20,6 +20,7 @@ mod file;
 mod tests;
 mod text;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use act::{Act, User};
@@ -27,6 +28,7 @@ pub use draw::draw;
 pub use fault::{Fault, FaultKind};
 pub use file::{LoadError, load};
 use reattach::session::{BackoffConfig, ClientConfig, First, LaunchConfig, ServerConfig, WindowConfig};
+pub(crate) use text::shown;
 pub use text::{ParseError, parse, print};
 
 /// Clients that a scenario may name: `a`, `b` and `c`.
@@ -120,6 +122,28 @@ pub enum What {
     User(User),
     /// Something goes wrong.
     Fault(Fault),
+}
+
+impl Scenario {
+    /// The clients that nobody ever opens and something is said of, with the first that is.
+    pub fn unopened(&self) -> BTreeMap<char, String> {
+        let mut named = BTreeMap::new();
+        let mut opened = Vec::new();
+        for Entry { at, what } in &self.entries {
+            let client = match what {
+                What::User(User { client, act }) => {
+                    opened.extend(matches!(act, Act::Open(_)).then_some(*client));
+                    Some(*client)
+                }
+                What::Fault(fault) => fault.target,
+            };
+            if let Some(client) = client {
+                named.entry(client).or_insert_with(|| format!("at {} {what}", text::time(*at)));
+            }
+        }
+        named.retain(|client, _| !opened.contains(client));
+        named.into_iter().map(|(client, first)| (text::letter(client), first)).collect()
+    }
 }
 
 impl Setting {

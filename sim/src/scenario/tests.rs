@@ -155,6 +155,15 @@ fn what_makes_no_sense_is_named() {
 }
 
 #[test]
+fn a_client_that_is_never_opened_is_known() {
+    let text =
+        "scenario 1\nat 0s a open start\nat 1s fault link-cut b\nat 2s b close\nat 3s fault reboot for 1s\n";
+    let told = std::collections::BTreeMap::from([('b', "at 1s fault link-cut b".to_owned())]);
+    assert_eq!(parse(text).unwrap().unopened(), told);
+    assert!((0..200).all(|seed| draw(seed).unopened().is_empty()));
+}
+
+#[test]
 fn nothing_is_said_twice() {
     for line in ["seed 3", "mode hostile", "duration 9s", "set pids 8"] {
         let error = parse(&format!("scenario 1\n{line}\n# again\n{line}\n")).unwrap_err();

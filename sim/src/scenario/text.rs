@@ -29,6 +29,9 @@ use super::{Act, CLIENTS_MAX, Entry, Fault, FaultKind, Mode, Scenario, Setting, 
 /// Version of the format: the number on the first line.
 const VERSION: &str = "1";
 
+/// What some editors put before everything else, where nobody sees it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// Letters of what somebody wrote that a sentence repeats: enough to find the place.
 const SHOWN_LETTERS_MAX: usize = 60;
 
@@ -67,7 +70,7 @@ pub fn parse(text: &str) -> Result<Scenario, ParseError> {
         }
         let line = index + 1;
         let read = if versioned { parse_line(&words, &mut scenario) } else { parse_version(&words) };
-        let read = read.and_then(|()| if versioned { once(&words, line, &mut said) } else { Ok(()) });
+        let read = read.and_then(|()| once(&words, line, &mut said));
         let read = read.and_then(|()| few(&scenario, &mut lines, line, &mut requests));
         read.map_err(|why| ParseError { line, why })?;
         versioned = true;
@@ -124,12 +127,20 @@ fn parse_version(words: &[&str]) -> Result<(), String> {
     match words {
         ["scenario", VERSION] => Ok(()),
         ["scenario", version] => Err(format!("version {} is not known, only {VERSION} is", shown(version))),
-        _ => Err(format!("a scenario begins with \"scenario {VERSION}\"")),
+        [first, ..] if first.starts_with(BYTE_ORDER_MARK) => Err(format!(
+            "the file begins with a byte order mark; a scenario begins with \"scenario {VERSION}\""
+        )),
+        _ => Err(format!(
+            "\"{}\" is no beginning; a scenario begins with \"scenario {VERSION}\"",
+            shown(&words.join(" "))
+        )),
     }
 }
 
 fn parse_line(words: &[&str], scenario: &mut Scenario) -> Result<(), String> {
     match words {
+        // Right where it is: that it was said before is found out like that of any other line.
+        ["scenario", VERSION] => {}
         ["seed", seed] => scenario.seed = bounds::SEED.read(seed)?,
         ["mode", "recoverable"] => scenario.mode = Mode::Recoverable,
         ["mode", "hostile"] => scenario.mode = Mode::Hostile,
@@ -212,11 +223,11 @@ fn parse_act(words: &[&str]) -> Result<Act, String> {
 }
 
 fn parse_fault(words: &[&str]) -> Result<Fault, String> {
-    let (name, mut rest) = words.split_first().ok_or("a fault needs a kind")?;
-    let kind = FaultKind::from_name(name).ok_or_else(|| {
-        let known: Vec<_> = FaultKind::ALL.iter().map(|kind| kind.name()).collect();
-        format!("\"{}\" is no fault; known are {}", shown(name), known.join(", "))
-    })?;
+    let known = || FaultKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
+    let (name, mut rest) =
+        words.split_first().ok_or_else(|| format!("\"fault\" needs a kind; known are {}", known()))?;
+    let kind = FaultKind::from_name(name)
+        .ok_or_else(|| format!("\"{}\" is no fault; known are {}", shown(name), known()))?;
     let usual = kind.numbers().first().copied().unwrap_or_default();
     let mut fault = Fault { kind, target: None, number: usual, duration: Duration::ZERO };
     let (mut lasts, mut numbered) = (kind.is_lasting(), !kind.numbers().is_empty());
@@ -252,7 +263,7 @@ fn client(name: &str) -> Result<u8, String> {
 }
 
 /// What somebody wrote, short enough to be part of a sentence.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut letters = text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter });
     let start: String = letters.by_ref().take(SHOWN_LETTERS_MAX).collect();
     if letters.next().is_some() { format!("{start}…") } else { start }
@@ -278,7 +289,8 @@ pub(super) fn duration(word: &str) -> Result<Duration, String> {
     let mut total = whole.parse::<u64>().ok().and_then(|whole| whole.checked_mul(micros)).ok_or_else(bad)?;
     if !part.is_empty() {
         let scale = 10u64.pow(u32::try_from(part.len()).map_err(|_| bad())?);
-        total += part.parse::<u64>().map_err(|_| bad())? * micros / scale;
+        let part = part.parse::<u64>().ok().and_then(|part| part.checked_mul(micros));
+        total = part.and_then(|part| total.checked_add(part / scale)).ok_or_else(bad)?;
     }
     Ok(Duration::from_micros(total))
 }
@@ -383,7 +395,7 @@ impl std::fmt::Display for Fault {
 }
 
 /// The name of a client.
-fn letter(client: u8) -> char {
+pub(super) fn letter(client: u8) -> char {
     char::from(b'a' + client)
 }
 
@@ -404,7 +416,9 @@ mod tests {
         for (text, micros) in [("1.5s", 1_500_000), ("20ms", 20_000), ("2m", 120_000_000), ("0.25ms", 250)] {
             assert_eq!(duration(text), Ok(Duration::from_micros(micros)));
         }
-        for text in ["", "5", "s", "-1s", "1.5.5s", "1d", "1.0000001s", "99999999999999999h"] {
+        for text in
+            ["", "5", "s", "-1s", "1.5.5s", "1d", "1.0000001s", "99999999999999999h", "5124095576.99h"]
+        {
             assert!(duration(text).is_err(), "{text}");
         }
     }
@@ -418,6 +432,16 @@ mod tests {
         assert_eq!(error(text), "line 4: link-cut needs a client: a, b or c");
         assert_eq!(error("scenario 1\nat 1s fault reboot a"), "line 2: reboot does not take \"a\"");
         assert_eq!(error("scenario 1\nat 1s d close"), "line 2: \"d\" is no client; there are a, b and c");
+        assert_eq!(
+            error("scenario 1\n# note\nscenario 1"),
+            "line 3: scenario was said on line 1 before, and is said once"
+        );
+        let told = "line 1: the file begins with a byte order mark; a scenario begins with \"scenario 1\"";
+        assert_eq!(error("\u{feff}scenario 1"), told);
+        let told = "line 1: \"seed 7\" is no beginning; a scenario begins with \"scenario 1\"";
+        assert_eq!(error("seed 7"), told);
+        let told = "line 2: \"fault\" needs a kind; known are server-crash, ";
+        assert!(error("scenario 1\nat 1s fault").starts_with(told));
         assert!(
             error("scenario 1\nat 1s fault moon").starts_with("line 2: \"moon\" is no fault; known are ")
         );

@@ -104,6 +104,12 @@ impl Rhythm {
         self.shown.contains(&mark)
     }
 
+    /// Whether nothing at all is in the part that is drawn.
+    pub(super) fn is_empty(&self, story: &Story) -> bool {
+        let quiet = !story.rows.iter().any(|row| self.shows(row.mark));
+        quiet && self.singles.is_empty() && self.swarms.is_empty()
+    }
+
     /// From where to where something lasts, as far as that is in the part that is drawn.
     pub(super) fn span(&self, from: MarkId, to: Option<MarkId>) -> Option<(Length, Length)> {
         let past = to.is_some_and(|to| to < self.shown.start) || from >= self.shown.end;

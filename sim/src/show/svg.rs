@@ -85,6 +85,10 @@ impl Drawing<'_> {
                 last_time = time;
             }
         }
+        if self.rhythm.is_empty(self.story) {
+            let (x, y) = (self.story_x(), self.height() / 2 + 4);
+            ink.say("text", &[("class", &"quiet"), ("x", &x), ("y", &y)], "nothing happens here");
+        }
         ink.dry()
     }
 

@@ -102,12 +102,56 @@ fn a_replayed_part_can_be_drawn_beside_its_trace() {
 }
 
 #[test]
+fn a_part_is_drawn_again_as_it_was_asked_for_also_one_in_which_nothing_happens() {
+    let folder = tempfile::tempdir().unwrap();
+    let part = ["show", "7", "--from", "1us", "--until", "2us"];
+    let (code, told) = sim(folder.path(), &[&part[..], &["--out", "part.html"]].concat());
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.starts_with("part.html drawn: 0 lines, 0 messages; "), "{told}");
+    let page = std::fs::read_to_string(folder.path().join("part.html")).unwrap();
+    assert!(page.contains(">cargo sim show 7 --from 1us --until 2us<"));
+    assert!(page.contains(">nothing happens here<"));
+    let (_, whole) = sim(folder.path(), &["show", "7", "--out", "-"]);
+    assert!(whole.contains(">cargo sim show 7<") && !whole.contains(">nothing happens here<"));
+}
+
+#[test]
+fn two_commands_understand_a_pictures_name_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    sim(here, &["run", "7", "--json", "--save", "seven.scenario"]);
+    let (code, told) = sim(here, &["show", "seven.scenario", "--out", "shown.svg"]);
+    assert_eq!(code, Some(0), "{told}");
+    sim(here, &["replay", "seven.scenario", "--picture", "replayed.svg"]);
+    let drawn = |name: &str| std::fs::read_to_string(here.join(name)).unwrap();
+    assert!(drawn("shown.svg").starts_with("<svg ") && drawn("shown.svg") == drawn("replayed.svg"));
+    let shown = sim(here, &["show", "seven.scenario", "--out", "-"]);
+    assert_eq!(shown, sim(here, &["replay", "seven.scenario", "--picture", "-"]));
+    assert!(!here.join("-").exists());
+    let (code, told) = sim(here, &["replay", "seven.scenario", "--picture", "-", "--json"]);
+    assert_eq!(code, Some(64), "{told}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_picture_in_a_device_comes_to_an_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, told) = sim(folder.path(), &["show", "7", "--out", "/dev/full"]);
+    assert_eq!(code, Some(74), "{told}");
+    assert!(told.contains("error: /dev/full cannot be written: "), "{told}");
+    assert_eq!(sim(folder.path(), &["show", "7", "--out", "/dev/zero"]).0, Some(0));
+}
+
+#[test]
 fn what_cannot_be_drawn_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let cases: [(&[&str], &str); 5] = [
         (&["show", "moon"], "moon cannot be read"),
-        (&["show", "7", "--from", "2m", "--until", "1m"], "--from 120.000 is after --until 60.000"),
-        (&["show", "7", "--from", "1000h"], "--from 3600000.000 is after the end of the run at "),
+        (
+            &["show", "7", "--from", "2m", "--until", "1m"],
+            "--from 2m is after --until 1m: nothing is between them",
+        ),
+        (&["show", "7", "--from", "1000h"], "--from 1000h is after the end of the run at "),
         (&["show", "7", "--from", "soon"], "invalid value 'soon' for '--from <TIME>'"),
         (&["show", "7", "--out", "no/where.html"], "no/where.html cannot be written"),
     ];

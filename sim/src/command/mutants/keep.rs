@@ -75,12 +75,17 @@ pub(super) fn look_closer(suspect: &Suspect<'_>, mutant: &Mutant, seed: u64) -> 
 /// The part of a shrinker's report that is read here.
 #[derive(Deserialize)]
 struct Shrunk {
-    scenario: String,
+    /// None where nothing was broken.
+    scenario: Option<String>,
+    verdict: String,
 }
 
 /// The seed's scenario, made as short as it gets, under a sentence that says what to look for.
 fn minimal(suspect: &Suspect<'_>, mutant: &Mutant, seed: u64) -> Result<String, Stop> {
-    let Shrunk { scenario } = suspect.ask_json("its shrinking", &["shrink", &seed.to_string(), "--json"])?;
+    let Shrunk { scenario, verdict } =
+        suspect.ask_json("its shrinking", &["shrink", &seed.to_string(), "--json"])?;
+    let scenario =
+        scenario.ok_or_else(|| Stop::settled(Outcome::Odd(format!("its shrinking said \"{verdict}\""))))?;
     let (version, rest) = scenario.split_once('\n').unwrap_or((&scenario, ""));
     Ok(format!("{version}\n# With the bug: {}\n{rest}", mutant.breaks))
 }

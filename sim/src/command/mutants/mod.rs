@@ -33,6 +33,7 @@ use self::hunt::{Hunt, Outcome, Update};
 use self::patch::Mutant;
 use self::table::Row;
 use self::tree::{Built, Tree};
+use super::part::span;
 use super::{EXIT_FINE, EXIT_SURVIVOR, Seeds};
 
 #[derive(Debug, clap::Args)]
@@ -43,7 +44,7 @@ pub(super) struct MutantsArgs {
     #[arg(long, conflicts_with = "names")]
     quick: bool,
     /// The seeds that each is given, as in 0..10000
-    #[arg(long, value_name = "A..B", default_value = "0..10000")]
+    #[arg(long, value_name = "A..B", default_value = "0..10000", allow_hyphen_values = true)]
     seeds: Seeds,
     /// Do not ask the explorer
     #[arg(long)]
@@ -52,7 +53,7 @@ pub(super) struct MutantsArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
     /// The longest that any step with a mutant may take, as in 5m
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span, allow_hyphen_values = true)]
     limit: Duration,
     /// Write the scenarios and traces on record anew: of the mutants named, or of all that have them
     #[arg(long)]
