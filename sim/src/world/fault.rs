@@ -248,6 +248,7 @@ impl<K: Kit> World<'_, K> {
             }
             FaultKind::HostClockJump => {
                 self.host.clock += fault.duration;
+                self.note_unnoticed_sleep();
                 self.reset_proxy_alarms();
                 self.reset_server_alarms();
             }

@@ -49,6 +49,18 @@ fn situations_end_well_and_as_they_always_did() {
     }
 }
 
+/// Other dice could make that a run in which the news is not late at all.
+#[test]
+fn a_verdict_that_comes_after_the_way_back_is_not_believed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let file = root.join("fixtures/scenario/world/late_not_running_of_an_old_attempt.scenario");
+    let (trace, _) = replay(&file);
+    let line = |part: &str| trace.lines().position(|line| line.contains(part)).unwrap();
+    assert!(
+        line("client b  Reconnecting(1) -> Connected #2") < line("client b  ignores the end of attempt 1")
+    );
+}
+
 #[test]
 fn what_campaigns_found_stays_fixed() {
     let files = files("regressions");

@@ -43,8 +43,8 @@ pub(super) struct MutantsArgs {
     /// Only those few that are tried at every change
     #[arg(long, conflicts_with = "names")]
     quick: bool,
-    /// The seeds that each is given, as in 0..10000
-    #[arg(long, value_name = "A..B", default_value = "0..10000", allow_hyphen_values = true)]
+    /// The seeds that each is given, as in 0..100000
+    #[arg(long, value_name = "A..B", default_value = "0..100000", allow_hyphen_values = true)]
     seeds: Seeds,
     /// Do not ask the explorer
     #[arg(long)]

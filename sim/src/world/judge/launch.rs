@@ -9,7 +9,7 @@ use super::super::host::Process;
 use super::super::proxy::Proxy;
 use super::super::{ProxyId, ServerId, World};
 use crate::check::Promise;
-use crate::machine::Kit;
+use crate::machine::{Kit, LaunchMachine as _};
 
 /// What the world knows about a proxy's way.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,8 @@ pub(in crate::world) struct LaunchTruth {
     pub(in crate::world) waited: bool,
     /// No number was left for a process.
     pub(in crate::world) crowded: bool,
-    /// Its time to start a server was over before it came to it.
+    /// Its time to start a server was over before it came to it; or the host slept for about as long
+    /// as it would have waited, which it cannot tell from waiting.
     pub(in crate::world) late: bool,
     /// Whom it told to end, and when by the host's clock.
     told_to_end: Option<(ServerId, Time)>,
@@ -82,6 +83,16 @@ impl<K: Kit> World<'_, K> {
             | Effect::Attach
             | Effect::Relay
             | Effect::Exit(_) => {}
+        }
+    }
+
+    /// The host has slept. Who has overslept a deadline by less than what a busy host takes for
+    /// granted takes it for one that has passed.
+    pub(in crate::world) fn note_unnoticed_sleep(&mut self) {
+        let (now, noticed) = (self.host_now(), LaunchConfig::default().suspension_min);
+        for proxy in &mut self.proxies {
+            let due = proxy.machine.poll_timeout();
+            proxy.truth.late |= due.is_some_and(|due| due <= now && now < due + noticed);
         }
     }
 
