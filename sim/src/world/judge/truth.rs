@@ -108,8 +108,9 @@ impl<K: Kit> World<'_, K> {
         self.servers.iter_mut().find(|server| server.instance == instance).map(|server| &mut server.truth)
     }
 
-    /// The server that has that name.
+    /// The server that has that name, or a garbled one that was made of it.
     pub(in crate::world) fn server_named(&self, instance: InstanceId) -> Option<ServerId> {
+        let instance = InstanceId(instance.0 & !GARBLED);
         let place = self.servers.iter().position(|server| server.instance == instance)?;
         ServerId::try_from(place).ok()
     }
@@ -141,7 +142,10 @@ impl<K: Kit> World<'_, K> {
             // One that nobody could see any more left its word where another's record was lost.
             let stray = proxy.and_then(|proxy| proxy.truth.last_word).filter(|word| *word != server);
             let stray = stray.is_some_and(|word| self.servers[word as usize].truth.lock_lost);
-            return self.explains(server, reason, named) || (stray && reason == GoneReason::Replaced);
+            let nameless = proxy.is_some_and(|proxy| proxy.expected.or(proxy.meant).is_none());
+            return self.explains(server, reason, named)
+                || (stray && reason == GoneReason::Replaced)
+                || (nameless && reason == GoneReason::Unknown && !self.servers[server as usize].alive);
         }
         // It never met one: none may live that took its Hello, and the reason is that of the server
         // that its proxy met, or else of the last that there was when it looked.
