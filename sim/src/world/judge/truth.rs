@@ -135,6 +135,9 @@ impl<K: Kit> World<'_, K> {
         let session = self.session_of(client);
         let link = self.links.iter().rfind(|link| link.client == client);
         let proxy = link.and_then(|link| link.proxy).map(|proxy| &self.proxies[proxy as usize]);
+        // Who has no name to ask for cannot tell what his server has left from what others did.
+        let nameless = proxy.is_some_and(|proxy| proxy.expected.or(proxy.meant).is_none());
+        let nameless = nameless && reason == GoneReason::Unknown;
         if let Some(server) = session.server {
             // Who was not told the name has it from the files, which may lie.
             let name = self.servers[server as usize].instance;
@@ -142,10 +145,9 @@ impl<K: Kit> World<'_, K> {
             // One that nobody could see any more left its word where another's record was lost.
             let stray = proxy.and_then(|proxy| proxy.truth.last_word).filter(|word| *word != server);
             let stray = stray.is_some_and(|word| self.servers[word as usize].truth.lock_lost);
-            let nameless = proxy.is_some_and(|proxy| proxy.expected.or(proxy.meant).is_none());
             return self.explains(server, reason, named)
                 || (stray && reason == GoneReason::Replaced)
-                || (nameless && reason == GoneReason::Unknown && !self.servers[server as usize].alive);
+                || (nameless && !self.servers[server as usize].alive);
         }
         // It never met one: none may live that took its Hello, and the reason is that of the server
         // that its proxy met, or else of the last that there was when it looked.
@@ -158,6 +160,9 @@ impl<K: Kit> World<'_, K> {
         let met = proxy.conn.and_then(|conn| self.conns[conn as usize].server).or(proxy.spawned);
         // One that never took the connection was met by its name, or only sought.
         let met = met.or_else(|| self.server_named(proxy.meant?)).or(proxy.truth.sought);
+        if nameless && met.is_some_and(|server| !self.servers[server as usize].alive) {
+            return true;
+        }
         let last = proxy.truth.last_word.or(proxy.truth.last_recorded);
         match (met, last) {
             (None, None) => reason == GoneReason::Unknown,
