@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reattach::proto::{GoneReason, InstanceId, SessionId};
 use reattach::session::Time;
+use reattach::session::launch::Lock;
 
 use super::super::client::Session;
 use super::super::server::ServerProcess;
@@ -160,7 +161,8 @@ impl<K: Kit> World<'_, K> {
         let met = proxy.conn.and_then(|conn| self.conns[conn as usize].server).or(proxy.spawned);
         // One that never took the connection was met by its name, or only sought.
         let met = met.or_else(|| self.server_named(proxy.meant?)).or(proxy.truth.sought);
-        if nameless && met.is_some_and(|server| !self.servers[server as usize].alive) {
+        // Nobody had the lock when it looked, whoever it was that it had been connected to.
+        if nameless && proxy.relaying && proxy.truth.lock == Some(Lock::Free) {
             return true;
         }
         let last = proxy.truth.last_word.or(proxy.truth.last_recorded);
