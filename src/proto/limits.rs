@@ -352,6 +352,7 @@ mod tests {
         assert_eq!((32 * ACK_BYTES, 32 * ACK_FRAMES), (UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX as u64));
         assert_eq!(UNCONSUMED_FRAMES_MAX, 2 * UNACKED_FRAMES_MAX);
         assert!(64 * UNACKED_FRAMES_MAX <= UNACKED_BYTES_MAX, "bookkeeping costs no more than what is kept");
+        assert_eq!(HEARTBEAT_INTERVAL_MAX * 3, SILENCE_MAX);
         assert_eq!([WRITE_BYTES_MAX, PIPE_BYTES], [READ_BYTES; 2], "a call, and the pipe that it fills");
         assert!(0 < READ_BYTES_MIN && READ_BYTES_MIN < READ_BYTES && PIPE_BYTES < PIPE_HELD_BYTES_MAX);
     }
