@@ -1,11 +1,11 @@
 //! A process that gives back what it gets, fed and drained through pipes.
 
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Condvar, Mutex};
 
 use anyhow::{Context, ensure};
-use reattach::io::stdio::widen;
 
 use crate::stopwatch::Stopwatch;
 
@@ -13,7 +13,7 @@ use crate::stopwatch::Stopwatch;
 const CHUNK_BYTES: usize = 256 << 10;
 
 /// Bytes of a round trip.
-const PING_BYTES: usize = 100;
+pub(crate) const PING_BYTES: usize = 100;
 
 pub(crate) struct Echo {
     child: Child,
@@ -28,8 +28,9 @@ impl Echo {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context(name.clone())?;
         let input = child.stdin.take().context("it was piped")?;
         let output = child.stdout.take().context("it was piped")?;
-        widen(&input);
-        widen(&output);
+        for pipe in [input.as_fd(), output.as_fd()] {
+            rustix::pipe::fcntl_setpipe_size(pipe, CHUNK_BYTES)?;
+        }
         let mut echo = Echo { child, input: Some(input), output };
         echo.ping().context(name)?;
         Ok(echo)

@@ -4,6 +4,7 @@
 //! ```text
 //! place        a home directory of its own, and the end of every server in it
 //! echo         a process that gives back what it gets: bulk, and round trips
+//! library      our client in this process, as an editor that links it has it
 //! hosted       an echo in our server's own process
 //! socat        an echo behind a unix socket
 //! sshd         an ssh server of its own
@@ -22,6 +23,7 @@ mod comeback;
 mod echo;
 mod hosted;
 mod idle;
+mod library;
 mod messages;
 mod place;
 mod processes;

@@ -5,9 +5,9 @@ use std::process::Stdio;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use reattach::{Client, ClientConfig, Route, Target};
-use smol::LocalExecutor;
+use reattach::{Route, Target};
 
+use crate::library::with_client;
 use crate::place::{Hosted, Place, SERVER};
 use crate::rounds::Rounds;
 use crate::stopwatch::Stopwatch;
@@ -37,11 +37,8 @@ fn through_library(place: &Place, identifier: &str) -> anyhow::Result<f64> {
     let route = Route::Via(vec!["env".into(), home.into()]);
     let mut target = Target::new(route, SERVER, identifier).ephemeral();
     target.command = ["sh", "-c", "cat >/dev/null"].map(Into::into).into();
-    let (client, driver) = Client::connect(target, ClientConfig::default());
     let message = Bytes::from(vec![b'm'; MESSAGE_BYTES]);
-    let executor = LocalExecutor::new();
-    let driver = executor.spawn(driver);
-    smol::block_on(executor.run(async {
+    with_client(target, async |client| {
         client.send(message.clone()).await?;
         let gone = |status| anyhow::anyhow!("the session ended: {status}");
         client.flush().await.map_err(gone)?;
@@ -50,12 +47,8 @@ fn through_library(place: &Place, identifier: &str) -> anyhow::Result<f64> {
             client.send(message.clone()).await?;
         }
         client.flush().await.map_err(gone)?;
-        let rate = watch.rate(MESSAGES);
-        client.close();
-        drop(client);
-        driver.await;
-        Ok(rate)
-    }))
+        Ok(watch.rate(MESSAGES))
+    })
 }
 
 /// The same as a stream of lines through pipes, until the hosted program has counted them.

@@ -1,6 +1,9 @@
 //! A hundred bytes to an echo and back: what an editor waits for at every keystroke.
 
-use crate::echo::Echo;
+use bytes::Bytes;
+
+use crate::echo::{Echo, PING_BYTES};
+use crate::library::{median_ping, with_client};
 use crate::place::{Hosted, Place};
 use crate::rounds::Rounds;
 use crate::socat::Socket;
@@ -30,7 +33,14 @@ pub(crate) fn over_ssh(place: &Place, rounds: usize, table: &mut Table) -> anyho
         [ours(Hosted::Echo), sshd.command(&socat), ours(Hosted::Program(&cat)), sshd.command(&cat)]
     };
     let mut results: [Rounds; 4] = std::array::from_fn(|_| Rounds::default());
-    for _ in 0..rounds * ROUNDS_TIMES {
+    let mut library = Rounds::default();
+    for round in 0..rounds * ROUNDS_TIMES {
+        let target = sshd.target(&format!("round-trip-{round}"))?;
+        library.push(with_client(target, async |client| {
+            let message = Bytes::from_static(&[b'.'; PING_BYTES]);
+            median_ping(client, &message, WARM_UP).await?;
+            median_ping(client, &message, PINGS).await
+        })?);
         for (command, result) in commands().into_iter().zip(&mut results) {
             let mut echo = Echo::start(command)?;
             echo.median_ping(WARM_UP)?;
@@ -41,6 +51,8 @@ pub(crate) fn over_ssh(place: &Place, rounds: usize, table: &mut Table) -> anyho
     let socat = ("ssh HOST socat - UNIX-CONNECT:… to an echo", &socat);
     let cat = ("ssh HOST cat", &cat);
     let rows = [
+        ("an editor that links the library, to an echo in the server", &library, socat, 1.0),
+        ("an editor that links the library, to an echo in the server", &library, cat, 1.25),
         ("an echo in the server", &echo, socat, 1.0),
         ("an echo in the server", &echo, cat, 1.25),
         ("a hosted cat", &program, socat, 1.0),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
+use reattach::{Route, Target};
 
 use crate::place::{CLIENT, Hosted, Place, find};
 
@@ -73,6 +74,13 @@ impl Sshd {
         let mut command = Command::new("ssh");
         command.arg("-F").arg(&self.client_config).args(["-T", HOST]).args(words).stdin(Stdio::null());
         command
+    }
+
+    /// An echo that our server hosts in its own process, for a client that links the library.
+    pub(crate) fn target(&self, identifier: &str) -> anyhow::Result<Target> {
+        let arguments = vec!["-F".into(), self.client_config.clone().into()];
+        let route = Route::Ssh { host: HOST.to_owned(), arguments };
+        Ok(Target::new(route, std::env::current_exe()?, identifier).ephemeral())
     }
 
     /// `reattach connect HOST`, to that.

@@ -16,7 +16,7 @@ use crate::io::child::{Waiting, ended, program_exit, signal};
 use crate::io::framed::{FrameReader, FrameWriter};
 use crate::io::link::Link;
 use crate::io::polled::Polled;
-use crate::io::stdio::{Source, widen};
+use crate::io::stdio::Source;
 use crate::proto::limits::{FAREWELL_TIMEOUT, LAST_WORDS_WAIT, LINE_BYTES_MAX, TRANSPORT_GRACE};
 use crate::proto::{Bye, Frame, Notice, Verdict};
 use crate::session::client::{Attempt, News, ProxyExit};
@@ -67,8 +67,6 @@ impl Transport {
         let input = OwnedFd::from(child.stdin.take().expect("it was piped"));
         let output = OwnedFd::from(child.stdout.take().expect("it was piped"));
         let errors = OwnedFd::from(child.stderr.take().expect("it was piped"));
-        widen(&input);
-        widen(&output);
         let reader = FrameReader::after_preamble(Polled::new(output).map_err(fail)?);
         let writer = FrameWriter::new(Polled::new(input).map_err(fail)?);
         let (told, notices) = bounded(1);

@@ -16,7 +16,6 @@ use super::handover::TAKEN;
 use crate::io::mode::{Mode, is_pipe};
 use crate::io::passing;
 use crate::io::polled::Polled;
-use crate::io::stdio::widen;
 use crate::proto::limits::{ATTACHING_MAX, LOOK_INTERVAL, PAIR_TIMEOUT, TOKEN_BYTES};
 
 /// The sockets that a server listens on.
@@ -155,9 +154,6 @@ fn can_wait_for(input: &OwnedFd, output: &OwnedFd) -> bool {
 fn take_over(input: OwnedFd, output: OwnedFd, proxy: Async<UnixStream>) -> io::Result<Attachment> {
     // Both are asked first: they may be one and the same.
     let (input_mode, output_mode) = (Mode::of(&input)?, Mode::of(&output)?);
-    for pipe in [&input, &output] {
-        widen(pipe);
-    }
     let lender = into_polled(proxy)?;
     rustix::io::write(&lender, &[TAKEN])?;
     Ok(Attachment {

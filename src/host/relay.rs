@@ -18,7 +18,7 @@ use super::attach::Attached;
 use super::flow::{Flow, Moved};
 use crate::io::clock::Clock;
 use crate::io::mode::Kept;
-use crate::io::stdio::widen;
+use crate::io::pipe::widen;
 use crate::proto::limits::{FAREWELL_TIMEOUT, PIPE_BYTES, RELAY_GRACE};
 use crate::session::Time;
 use crate::session::launch::Side;

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{BufMut, Bytes, BytesMut};
 use rustix::io::Errno;
 
+use super::pipe;
 use super::polled::Polled;
 use crate::proto::limits::{COPY_BYTES_MAX, READ_BYTES, READ_BYTES_MIN, SLICES_MAX};
 
@@ -49,6 +50,8 @@ pub struct WriteQueue {
     queued_bytes: usize,
     /// The last write did not take all that it was given: asking again at once would be in vain.
     is_blocked: bool,
+    /// It was asked to hold more.
+    is_widened: bool,
 }
 
 impl WriteQueue {
@@ -96,6 +99,10 @@ impl WriteQueue {
                 Err(Errno::AGAIN) => self.is_blocked = true,
                 Err(error) => return Poll::Ready(Err(error.into())),
                 Ok(count) => self.is_blocked = count < offered,
+            }
+            if self.is_blocked && !self.is_widened {
+                self.is_widened = true;
+                self.is_blocked = pipe::widen(fd).is_none();
             }
         }
         Poll::Ready(Ok(()))
@@ -168,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_pipe_is_not_asked_again_until_it_has_room() {
+    fn a_full_pipe_is_widened_and_not_asked_again_until_it_has_room() {
         reactor::block_on(async {
             let (reader, writer) = rustix::pipe::pipe().unwrap();
             let writer = Polled::new(writer).unwrap();
@@ -180,6 +187,8 @@ mod tests {
             };
             assert!(flush(&mut queue).is_pending() && queue.is_blocked);
             let queued = queue.queued_bytes();
+            #[cfg(target_os = "linux")]
+            assert_eq!((1 << 20) - queued, crate::proto::limits::PIPE_BYTES);
             // Room that nobody has told us of.
             rustix::io::read(&reader, &mut [0; 1 << 16][..]).unwrap();
             assert!(flush(&mut queue).is_pending());

@@ -1,6 +1,6 @@
 //! What a descriptor gives: read in bulk while it is bulk, and into little room while it is not.
 //!
-//! A program that has worked hard and rests keeps no buffers for it.
+//! A program that has worked hard and rests keeps no buffers for it, neither its own nor the pipe's.
 
 use std::future::Future;
 use std::io;
@@ -11,9 +11,9 @@ use bytes::BytesMut;
 use rustix::io::Errno;
 
 use super::fd::read_into;
-use super::memory;
 use super::polled::Polled;
 use super::sleep::Sleep;
+use super::{memory, pipe};
 use crate::proto::limits::{BULK_REST, READ_BYTES, READ_BYTES_MIN, SMALL_READ_BYTES, SMALL_READ_BYTES_MIN};
 
 /// How one descriptor is read, from call to call.
@@ -23,6 +23,8 @@ pub struct Intake {
     drained: bool,
     /// A read has filled all its room: there may be more where it came from.
     is_bulk: bool,
+    /// What the pipe held before it was widened for bulk.
+    narrow_bytes: Option<usize>,
     /// When that will have been long ago; only while nothing comes.
     rest: Option<Sleep>,
 }
@@ -50,7 +52,7 @@ impl Intake {
                 match fd.poll_readable(cx) {
                     Poll::Ready(ready) => ready?,
                     Poll::Pending => {
-                        self.poll_rest(buffer, cx);
+                        self.poll_rest(fd, buffer, cx);
                         return Poll::Pending;
                     }
                 }
@@ -62,7 +64,10 @@ impl Intake {
                 Ok(count) => {
                     let is_full = buffer.len() == buffer.capacity();
                     self.drained = !is_full;
-                    self.is_bulk |= is_full;
+                    if is_full && !self.is_bulk {
+                        self.is_bulk = true;
+                        self.narrow_bytes = pipe::widen(fd);
+                    }
                     self.rest = None;
                     return Poll::Ready(Ok(count));
                 }
@@ -80,7 +85,7 @@ impl Intake {
         }
     }
 
-    fn poll_rest(&mut self, buffer: &mut BytesMut, cx: &mut Context<'_>) {
+    fn poll_rest(&mut self, fd: &Polled, buffer: &mut BytesMut, cx: &mut Context<'_>) {
         if !self.is_bulk {
             return;
         }
@@ -91,6 +96,9 @@ impl Intake {
             // The beginning of a message keeps the room that was made for all of it.
             if buffer.is_empty() {
                 *buffer = BytesMut::new();
+            }
+            if let Some(before) = self.narrow_bytes.take() {
+                pipe::narrow(fd, before);
             }
             memory::give_back();
         }
@@ -103,16 +111,21 @@ mod tests {
 
     use super::super::reactor;
     use super::*;
+    use crate::proto::limits::PIPE_BYTES;
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn room_grows_with_bulk_and_goes_with_it() {
         reactor::block_on(async {
             let (reader, writer) = rustix::pipe::pipe().unwrap();
             let reader = Polled::new(reader).unwrap();
+            let width = || rustix::pipe::fcntl_getpipe_size(&reader).unwrap();
+            let narrow = width();
             let (mut intake, mut buffer) = (Intake::default(), BytesMut::new());
             rustix::io::write(&writer, b"word").unwrap();
             poll_fn(|cx| intake.poll_read(&reader, &mut buffer, cx)).await.unwrap();
             assert!(buffer.split().capacity() <= SMALL_READ_BYTES && !intake.is_bulk);
+            assert!(narrow < PIPE_BYTES && width() == narrow);
 
             rustix::io::write(&writer, &[7; 4 * SMALL_READ_BYTES]).unwrap();
             let mut left = 4 * SMALL_READ_BYTES;
@@ -121,10 +134,12 @@ mod tests {
                 drop(buffer.split());
             }
             assert!(intake.is_bulk && buffer.capacity() > SMALL_READ_BYTES);
+            assert_eq!(width(), PIPE_BYTES);
 
             let nothing = poll_fn(|cx| intake.poll_read(&reader, &mut buffer, cx));
             futures::future::select(nothing, Sleep::after(BULK_REST * 2)).await;
             assert!(!intake.is_bulk && buffer.capacity() == 0);
+            assert_eq!(width(), narrow);
         })
         .unwrap();
     }

@@ -106,7 +106,8 @@ impl Link {
         if self.write_over {
             return false;
         }
-        let mut given = false;
+        // What was queued before is as good as given now: writing it makes room, too.
+        let mut given = !self.writer.has_room();
         while self.writer.has_room() {
             let Some(frame) = next() else {
                 break;
@@ -139,5 +140,40 @@ impl Link {
     /// What came instead of the preamble, if that never came.
     pub fn noise(&self) -> String {
         self.reader.noise()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use bytes::Bytes;
+    use rustix::pipe::pipe;
+
+    use super::super::reactor;
+    use super::*;
+    use crate::proto::Channel;
+    use crate::proto::limits::CHUNK_BYTES;
+
+    #[test]
+    fn a_full_queue_that_is_written_whole_is_given_more() {
+        reactor::block_on(async {
+            let (silent, _nobody) = pipe().unwrap();
+            let (far, near) = pipe().unwrap();
+            let [silent, far, near] = [silent, far, near].map(|fd| Polled::new(fd).unwrap());
+            let mut link = Link::new(FrameReader::at_once(silent), FrameWriter::new(near));
+            let payload = Bytes::from(vec![7; CHUNK_BYTES]);
+            let frame = || Some(Frame::Data { channel: Channel::Input, seq: 1, payload: payload.clone() });
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            // Until the pipe is full, and the queue behind it.
+            while link.poll_write(&mut cx, frame) || link.writer.has_room() {}
+            while rustix::io::read(&far, &mut vec![0; 1 << 20][..]).is_ok() {}
+            let more = poll_fn(|cx| {
+                let more = link.poll_write(cx, || None);
+                if link.writer.has_room() { Poll::Ready(more) } else { Poll::Pending }
+            });
+            assert!(more.await, "nothing more would be asked for");
+        })
+        .unwrap();
     }
 }

@@ -12,6 +12,7 @@
 //! mode        whether a pipe blocks, and how it is given back
 //! passing     a descriptor that travels over a socket
 //! peer        who is at the other end of a socket
+//! pipe        how much a pipe holds
 //! polled      a descriptor that a task can wait for
 //! port        where an application and a driver meet
 //! random      the system's random numbers
@@ -34,6 +35,7 @@ pub mod memory;
 pub mod mode;
 pub mod passing;
 pub mod peer;
+pub mod pipe;
 pub mod polled;
 pub mod port;
 pub mod random;

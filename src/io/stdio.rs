@@ -7,7 +7,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -20,7 +20,7 @@ use super::fd::{WriteQueue, read_now};
 use super::intake::Intake;
 use super::mode::is_pipe;
 use super::polled::Polled;
-use crate::proto::limits::{PIPE_BYTES, TERMINAL_BYTES};
+use crate::proto::limits::TERMINAL_BYTES;
 
 /// A stream that can be read or written.
 #[derive(Debug)]
@@ -36,7 +36,6 @@ enum Stream {
 impl Stream {
     fn new(fd: OwnedFd) -> io::Result<Self> {
         if is_pipe(&fd)? {
-            widen(&fd);
             return Ok(Stream::Polled(Polled::new(fd)?));
         }
         match rustix::termios::isatty(&fd) {
@@ -44,18 +43,6 @@ impl Stream {
             false => Ok(Stream::Blocking(Arc::new(fd))),
         }
     }
-}
-
-/// Asks for a large buffer in a pipe; a refusal costs speed only.
-pub fn widen(fd: impl AsFd) {
-    #[cfg(target_os = "linux")]
-    if let Ok(current) = rustix::pipe::fcntl_getpipe_size(&fd)
-        && current < PIPE_BYTES
-    {
-        let _ = rustix::pipe::fcntl_setpipe_size(&fd, PIPE_BYTES);
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (fd, PIPE_BYTES);
 }
 
 /// A stream to read from.
