@@ -10,6 +10,7 @@
 //! multiplication an event. What is worth a line is left to the world.
 
 mod film;
+pub(crate) mod words;
 
 use std::fmt::{self, Write as _};
 

@@ -205,7 +205,7 @@ impl Driver<'_> {
                     inner.deliveries.push_back(Delivery::Signal(signal));
                 }
                 Effect::FinishInput => inner.deliveries.push_back(Delivery::InputEnded),
-                Effect::Status(status, cause) => log::info!("{status:?}: {cause:?}"),
+                Effect::Status(status, cause) => log::info!("{status}: {cause}"),
                 Effect::Ignored(id) => log::debug!("news of transport {id}, which is over, changed nothing"),
                 Effect::End(reason) => self.ended = Some(reason),
             }

@@ -3,6 +3,8 @@
 //! Unknown fields are ignored and absent optional ones have defaults, so either side may be newer.
 //! What the fields mean for a session is left to the machines.
 
+use std::fmt;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::{InstanceId, Seq, SessionId};
@@ -78,6 +80,20 @@ pub enum RefusalReason {
     Unknown,
 }
 
+impl fmt::Display for RefusalReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RefusalReason::OtherInstance => "another instance",
+            RefusalReason::Busy => "busy",
+            RefusalReason::StaleAttempt => "stale attempt",
+            RefusalReason::Protocol => "no common protocol",
+            RefusalReason::Gap => "gap",
+            RefusalReason::Ending => "about to end",
+            RefusalReason::Unknown => "unknown reason",
+        })
+    }
+}
+
 /// The last frame on a transport that is ended on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Bye {
@@ -104,6 +120,17 @@ pub enum ByeReason {
     /// A reason of a later version; the transport ends.
     #[serde(other)]
     Unknown,
+}
+
+impl fmt::Display for ByeReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ByeReason::Closed => "closed",
+            ByeReason::TakenOver => "taken over",
+            ByeReason::ProtocolError => "protocol violated",
+            ByeReason::Unknown => "unknown reason",
+        })
+    }
 }
 
 /// How a hosted program ended.

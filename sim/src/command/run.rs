@@ -12,7 +12,7 @@ use super::part::{Part, seed};
 use super::save::{self, Form};
 use super::source::{Source, quoted};
 use crate::run::Outcome;
-use crate::scenario::{Scenario, draw, load, print};
+use crate::scenario::{Letter, Scenario, draw, load, print};
 use crate::trace::Detail;
 
 #[derive(Debug, clap::Args)]
@@ -102,7 +102,7 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<u8> {
 fn warn_of_unopened(file: &Path, scenario: &Scenario) {
     let unopened = scenario.unopened();
     if let Some(line) = unopened.values().next() {
-        let names: Vec<String> = unopened.keys().map(char::to_string).collect();
+        let names: Vec<String> = unopened.keys().map(Letter::to_string).collect();
         let (names, client) = (names.join(" and "), if unopened.len() == 1 { "client" } else { "clients" });
         // A warning that nobody hears is no reason to stop.
         let _ = writeln!(

@@ -12,7 +12,7 @@ use reattach::session::Time;
 
 use super::lexicon::Lexicon;
 use super::table::{Mix, Table};
-use crate::check::{Checks, Promise, Violation};
+use crate::check::{Checks, Promise, Violation, timer_moves_on};
 
 /// A process around a machine.
 pub(super) trait Process: Clone {
@@ -50,6 +50,13 @@ impl<D> Told<D> {
     /// Judges a promise that concerns this process alone.
     pub(super) fn judge(&mut self, promise: Promise, holds: bool, what: impl FnOnce() -> String) {
         self.checks.judge(Time::ZERO, promise, holds, what);
+    }
+
+    /// Judges when a machine that was woken now wants to be woken next.
+    pub(super) fn judge_timer(&mut self, who: &str, now: Time, due: Option<Time>) {
+        self.judge(Promise::TimerMovesOn, timer_moves_on(now, due), || {
+            format!("{who} was woken and wants to be woken at the same time again")
+        });
     }
 }
 

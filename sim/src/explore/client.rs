@@ -397,9 +397,7 @@ impl<C: ClientMachine> Process for ClientProcess<C> {
                 self.machine.handle_timeout(self.now);
                 let due = self.machine.inner().poll_timeout();
                 let now = self.now;
-                told.judge(Promise::TimerMovesOn, due.is_none_or(|due| due > now), || {
-                    "the client was woken and wants to be woken at the same time again".to_owned()
-                });
+                told.judge_timer("the client", now, due);
             }
             Ask::Send => {
                 let request = self.request();

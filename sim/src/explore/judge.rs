@@ -9,9 +9,11 @@ use super::state::{NO_SERVER, NONE, State};
 use super::world::World;
 use crate::check::Promise;
 use crate::machine::Kit;
+use crate::scenario::Letter;
 
 impl<K: Kit> World<K> {
     pub(super) fn judge_welcome(&mut self, state: &mut State, client: u8, instance: Option<InstanceId>) {
+        let name = Letter(client);
         let server = state.current(client).map_or(NO_SERVER, |place| state.links[place].server);
         let person = &mut state.persons[usize::from(client)];
         if person.met == NO_SERVER {
@@ -20,18 +22,19 @@ impl<K: Kit> World<K> {
         let met = person.met;
         let same = server == met && server != NO_SERVER && instance == Some(instance_of(met));
         self.judge(Promise::SameInstance, same, || {
-            format!("client {client} met server {met} and is attached to server {server}")
+            format!("client {name} met server {met} and is attached to server {server}")
         });
     }
 
     pub(super) fn judge_gone(&mut self, state: &State, client: u8, reason: GoneReason) {
+        let name = Letter(client);
         let holds = self.is_true(state, client, reason);
         let met = state.persons[usize::from(client)].met;
         self.judge(Promise::NotRunningTrue, holds, || {
             if met == NO_SERVER {
-                return format!("client {client} is told {reason}, and a server of its session lives");
+                return format!("client {name} is told {reason}, and a server of its session lives");
             }
-            format!("client {client} is told {reason}; server {met}: {:?}", state.servers[usize::from(met)])
+            format!("client {name} is told {reason}; server {met}: {:?}", state.servers[usize::from(met)])
         });
     }
 
@@ -67,6 +70,7 @@ impl<K: Kit> World<K> {
     }
 
     pub(super) fn judge_refused(&mut self, state: &State, client: u8, why: Why) {
+        let name = Letter(client);
         let person = &state.persons[usize::from(client)];
         let owner = session_id(client, self.clients.process(person.state).session()).0;
         let started = person.heard;
@@ -83,10 +87,11 @@ impl<K: Kit> World<K> {
             Why::Unreachable => !started,
             Why::Broken => false,
         };
-        self.judge(Promise::RefusalJustified, holds, || format!("client {client} is refused: {why:?}"));
+        self.judge(Promise::RefusalJustified, holds, || format!("client {name} is refused: {why:?}"));
     }
 
     pub(super) fn judge_left(&mut self, state: &State, client: u8, closed: Closed) {
+        let name = Letter(client);
         let person = &state.persons[usize::from(client)];
         let holds = match closed {
             Closed::ByUser => person.closed,
@@ -95,7 +100,7 @@ impl<K: Kit> World<K> {
             }
         };
         self.judge(Promise::EndJustified, holds, || {
-            format!("client {client} is {closed:?}, and neither its user nor its program ended it")
+            format!("client {name} is {closed:?}, and neither its user nor its program ended it")
         });
     }
 

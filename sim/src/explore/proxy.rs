@@ -16,8 +16,9 @@ use reattach::session::{LaunchConfig, Time};
 use super::automaton::{Process, Told};
 use super::lexicon::{Lexicon, Name};
 use super::words::{CLOCKS, Words};
-use crate::check::Promise;
+use crate::check::{Promise, changes_the_host};
 use crate::machine::LaunchMachine;
+use crate::trace;
 
 /// What the host's code does for an effect, as far as something else can come between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -104,7 +105,7 @@ impl<L: LaunchMachine> ProxyProcess<L> {
     fn settle(&mut self, lexicon: &mut Lexicon, told: &mut Told<()>) {
         while let Some(effect) = self.machine.poll_effect() {
             self.judge(&effect, told);
-            tell(&effect, told);
+            told.lines.extend(trace::words::launch(&effect));
             let step = match effect {
                 Effect::TakeStarter => Step::TakeStarter,
                 Effect::DropStarter => Step::DropStarter,
@@ -126,19 +127,10 @@ impl<L: LaunchMachine> ProxyProcess<L> {
         }
     }
 
-    /// A reconnect looks and attaches: whatever else it asks for is not its to ask.
+    /// Only a first attach may change the host.
     fn judge(&self, effect: &Effect, told: &mut Told<()>) {
-        let changes = match effect {
-            Effect::Intend(..)
-            | Effect::Signal(..)
-            | Effect::Clean
-            | Effect::Spawn
-            | Effect::AbandonSpawned
-            | Effect::TakeStarter => true,
-            Effect::DropStarter | Effect::Look | Effect::Attach | Effect::Relay | Effect::Exit(_) => false,
-        };
-        told.judge(Promise::NeverSpawn, self.may_change || !changes, || {
-            format!("a proxy serves a reconnect and asks for {effect:?}")
+        told.judge(Promise::NeverSpawn, self.may_change || !changes_the_host(effect), || {
+            format!("a proxy serves a reconnect and {effect}")
         });
     }
 }
@@ -148,19 +140,6 @@ fn exit(verdict: Verdict) -> ProxyExit {
     let message = if verdict.code == EXIT_NOT_RUNNING { verdict.message } else { String::new() };
     let status = ProgramExit::Code(verdict.code);
     ProxyExit { status, verdict: Some(Verdict { message, ..verdict }), last_words: String::new() }
-}
-
-fn tell(effect: &Effect, told: &mut Told<()>) {
-    let line = match effect {
-        Effect::Intend(..) | Effect::Signal(..) | Effect::Clean | Effect::AbandonSpawned => {
-            (format!("{effect:?}"), String::new())
-        }
-        Effect::Spawn => ("spawns a server".to_owned(), String::new()),
-        Effect::Relay => ("relays".to_owned(), String::new()),
-        Effect::Exit(verdict) => (format!("exits with {}", verdict.code), verdict.message.clone()),
-        Effect::TakeStarter | Effect::DropStarter | Effect::Look | Effect::Attach => return,
-    };
-    told.lines.push(line);
 }
 
 impl<L: LaunchMachine> Process for ProxyProcess<L> {
@@ -174,9 +153,7 @@ impl<L: LaunchMachine> Process for ProxyProcess<L> {
                 self.now = self.machine.poll_timeout().expect("only what is armed rings");
                 self.machine.handle_timeout(self.now);
                 let (now, due) = (self.now, self.machine.poll_timeout());
-                told.judge(Promise::TimerMovesOn, due.is_none_or(|due| due > now), || {
-                    "a proxy was woken and wants to be woken at the same time again".to_owned()
-                });
+                told.judge_timer("a proxy", now, due);
             }
             Ask::Done => {
                 let done = self.steps.pop_front();

@@ -166,7 +166,7 @@ impl<S: ServerMachine> ServerProcess<S> {
                         Status::Unmet | Status::Detached => self.detached_at = self.now,
                         Status::Ended(_) => {}
                     }
-                    told.lines.push((name_change(before, status), format!("{cause:?}")));
+                    told.lines.push((name_change(before, status), cause.to_string()));
                 }
                 Effect::Ignored(_) => {}
                 Effect::End(reason) => {
@@ -318,11 +318,10 @@ impl<S: ServerMachine> ServerProcess<S> {
 }
 
 fn name_change(before: Status, after: Status) -> String {
-    let name = |status| match status {
-        Status::Unmet => "Unmet".to_owned(),
+    let name = |status: Status| match status {
+        // Attempts have no numbers here.
         Status::Attached(_) => "Attached".to_owned(),
-        Status::Detached => "Detached".to_owned(),
-        Status::Ended(reason) => format!("Ended({reason})"),
+        Status::Unmet | Status::Detached | Status::Ended(_) => status.to_string(),
     };
     if before == after { "listens".to_owned() } else { format!("{} -> {}", name(before), name(after)) }
 }
@@ -338,9 +337,7 @@ impl<S: ServerMachine> Process for ServerProcess<S> {
                 self.now = self.machine.inner().poll_timeout().expect("only what is armed rings");
                 self.machine.handle_timeout(self.now);
                 let (now, due) = (self.now, self.machine.inner().poll_timeout());
-                told.judge(Promise::TimerMovesOn, due.is_none_or(|due| due > now), || {
-                    "the server was woken and wants to be woken at the same time again".to_owned()
-                });
+                told.judge_timer("the server", now, due);
             }
             Ask::Opened => {
                 let transport = self.next_transport;

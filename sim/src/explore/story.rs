@@ -12,8 +12,8 @@ use super::choice::{Choice, Pace};
 use super::lexicon::{Lexicon, Name};
 use super::state::{FRAMES, Link, PREAMBLE, STARTED, State};
 use crate::check::Violation;
-use crate::scenario::{Act, Fault, FaultKind, User, What};
-use crate::trace::Line;
+use crate::scenario::{Act, Fault, FaultKind, Letter, User, What};
+use crate::trace::{Line, words};
 
 /// What everything takes that is not waited for.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -107,11 +107,11 @@ impl Story {
     }
 
     pub(super) fn client(&mut self, client: u8, lines: &[(String, String)]) {
-        self.said(&format!("client {}", letter(client)), lines);
+        self.said(&format!("client {}", Letter(client)), lines);
     }
 
     pub(super) fn proxy(&mut self, link: &Link, lines: &[(String, String)]) {
-        self.said(&format!("proxy {}{}", letter(link.client), link.attempt), lines);
+        self.said(&format!("proxy {}{}", Letter(link.client), link.attempt), lines);
     }
 
     pub(super) fn server(&mut self, id: u8, lines: &[(String, String)]) {
@@ -119,12 +119,12 @@ impl Story {
     }
 
     pub(super) fn server_died(&mut self, id: u8, end: Option<GoneReason>) {
-        self.said(&format!("server {id}"), &[("is dead".to_owned(), format!("{end:?}"))]);
+        self.said(&format!("server {id}"), &[words::death(end)]);
     }
 
     fn act(&mut self, what: What) {
         let (who, words) = match &what {
-            What::User(user) => (format!("user {}", letter(user.client)), user.act.to_string()),
+            What::User(user) => (format!("user {}", Letter(user.client)), user.act.to_string()),
             What::Fault(fault) => ("fault".to_owned(), fault.to_string()),
         };
         self.said(&who, &[(words, String::new())]);
@@ -168,7 +168,7 @@ impl Story {
     }
 
     fn arrives(&mut self, link: &Link, what: &str, place: &str) {
-        let who = format!("link {}{}", letter(link.client), link.attempt);
+        let who = format!("link {}{}", Letter(link.client), link.attempt);
         self.said(&who, &[(format!("{what} arrives {place}"), String::new())]);
     }
 
@@ -190,8 +190,4 @@ fn frame_name(frame: Name, lexicon: &Lexicon) -> String {
         Some(seq) => format!("{} {seq}", frame.name()),
         None => frame.name().to_owned(),
     }
-}
-
-fn letter(client: u8) -> char {
-    char::from(b'a' + client)
 }

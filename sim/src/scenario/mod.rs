@@ -21,6 +21,7 @@ mod tests;
 mod text;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 pub use act::{Act, User};
@@ -33,6 +34,16 @@ pub use text::{ParseError, parse, print};
 
 /// Clients that a scenario may name: `a`, `b` and `c`.
 pub const CLIENTS_MAX: u8 = 3;
+
+/// What a client, and its user, is called wherever people read of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Letter(pub u8);
+
+impl fmt::Display for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", char::from(b'a' + self.0))
+    }
+}
 
 /// Everything that a run is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +137,7 @@ pub enum What {
 
 impl Scenario {
     /// The clients that nobody ever opens and something is said of, with the first that is.
-    pub fn unopened(&self) -> BTreeMap<char, String> {
+    pub fn unopened(&self) -> BTreeMap<Letter, String> {
         let mut named = BTreeMap::new();
         let mut opened = Vec::new();
         for Entry { at, what } in &self.entries {
@@ -142,7 +153,7 @@ impl Scenario {
             }
         }
         named.retain(|client, _| !opened.contains(client));
-        named.into_iter().map(|(client, first)| (text::letter(client), first)).collect()
+        named.into_iter().map(|(client, first)| (Letter(client), first)).collect()
     }
 }
 

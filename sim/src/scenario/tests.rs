@@ -158,7 +158,7 @@ fn what_makes_no_sense_is_named() {
 fn a_client_that_is_never_opened_is_known() {
     let text =
         "scenario 1\nat 0s a open start\nat 1s fault link-cut b\nat 2s b close\nat 3s fault reboot for 1s\n";
-    let told = std::collections::BTreeMap::from([('b', "at 1s fault link-cut b".to_owned())]);
+    let told = std::collections::BTreeMap::from([(Letter(1), "at 1s fault link-cut b".to_owned())]);
     assert_eq!(parse(text).unwrap().unopened(), told);
     assert!((0..200).all(|seed| draw(seed).unopened().is_empty()));
 }

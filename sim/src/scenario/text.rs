@@ -24,7 +24,7 @@ use std::time::Duration;
 use reattach::session::First;
 
 use super::bounds::{self, ENTRIES_MAX, REQUESTS_MAX};
-use super::{Act, CLIENTS_MAX, Entry, Fault, FaultKind, Mode, Scenario, Setting, User, What};
+use super::{Act, CLIENTS_MAX, Entry, Fault, FaultKind, Letter, Mode, Scenario, Setting, User, What};
 
 /// Version of the format: the number on the first line.
 const VERSION: &str = "1";
@@ -355,7 +355,7 @@ fn decimal(micros: u128, unit: u128, digits: usize, name: &str) -> String {
 impl std::fmt::Display for What {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            What::User(User { client, act }) => write!(f, "{} {act}", letter(*client)),
+            What::User(User { client, act }) => write!(f, "{} {act}", Letter(*client)),
             What::Fault(fault) => write!(f, "fault {fault}"),
         }
     }
@@ -382,7 +382,7 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.kind)?;
         if let Some(target) = self.target {
-            write!(f, " {}", letter(target))?;
+            write!(f, " {}", Letter(target))?;
         }
         if !self.kind.numbers().is_empty() {
             write!(f, " with {}", self.number)?;
@@ -392,11 +392,6 @@ impl std::fmt::Display for Fault {
         }
         Ok(())
     }
-}
-
-/// The name of a client.
-pub(super) fn letter(client: u8) -> char {
-    char::from(b'a' + client)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::scenario::{Act, FaultKind, Scenario, User, What};
+use crate::scenario::{Act, FaultKind, Letter, Scenario, User, What};
 use crate::trace::{Film, Mark};
 
 /// What a lane is for.
@@ -140,9 +140,9 @@ impl Cast {
     }
 
     /// The letter that the scenario calls a client by.
-    pub(super) fn letter(&self, client: u32) -> char {
+    pub(super) fn letter(&self, client: u32) -> Letter {
         let name = self.names.iter().find(|(_, named)| **named == client).map(|(name, _)| *name);
-        char::from(b'a' + name.unwrap_or_else(|| u8::try_from(client).unwrap_or(25)))
+        Letter(name.unwrap_or_else(|| u8::try_from(client).unwrap_or(25)))
     }
 
     /// What a client is called.
@@ -152,7 +152,7 @@ impl Cast {
 
     /// What a user is called.
     pub(super) fn name_of_user(&self, name: u8) -> String {
-        if self.names.len() > 1 { format!("user {}", char::from(b'a' + name)) } else { "user".to_owned() }
+        if self.names.len() > 1 { format!("user {}", Letter(name)) } else { "user".to_owned() }
     }
 
     pub(super) fn client_named(&self, name: u8) -> Option<u32> {

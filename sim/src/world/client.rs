@@ -18,6 +18,7 @@ use super::queue::{Alarm, EventKind};
 use super::{ClientId, LinkId, ServerId, World};
 use crate::check::{Goal, Promise};
 use crate::machine::{ClientMachine, Kit};
+use crate::scenario::Letter;
 use crate::trace::{Mark, Wire};
 
 /// Time between two attempts of one outage: the shortest delay but the first, which there is none of.
@@ -25,6 +26,7 @@ const PAUSE_MIN: Duration = BACKOFF_MIN.saturating_sub(BACKOFF_MIN.checked_div(4
 
 pub(super) struct ClientProcess<C> {
     pub(super) machine: C,
+    pub(super) letter: Letter,
     /// Its session's place in the world's list: also the tag of its requests.
     pub(super) session: u32,
     /// The link of the current attempt, from its opening to its closing.
@@ -71,6 +73,7 @@ impl<K: Kit> World<'_, K> {
         let machine = K::Client::new(self.scenario.setting.client(first), id, seed, self.laptop_now());
         self.clients.push(ClientProcess {
             machine,
+            letter: Letter(name),
             session,
             link: None,
             status: Status::Connecting,
@@ -127,8 +130,9 @@ impl<K: Kit> World<'_, K> {
         process.machine.handle_input(now, Input::Transport(attempt, news));
         let ignored = process.machine.poll_effect() == Some(Effect::Ignored(attempt));
         let same = ignored && process.machine == before;
+        let name = self.letter(client);
         self.judge(Promise::StaleIgnored, same, || {
-            format!("old news of attempt {attempt} changed client {client}")
+            format!("old news of attempt {attempt} changed client {name}")
         });
     }
 
@@ -156,9 +160,8 @@ impl<K: Kit> World<'_, K> {
         self.clients[client as usize].machine.handle_timeout(now);
         self.client_effects(client);
         let due = self.clients[client as usize].machine.inner().poll_timeout();
-        self.judge(Promise::TimerMovesOn, due.is_none_or(|due| due > now), || {
-            format!("client {client} was woken at {now} and wants to be woken at {due:?} again")
-        });
+        let name = self.letter(client);
+        self.judge_timer(format_args!("client {name}"), now, due);
         self.client_settle(client);
     }
 
@@ -179,6 +182,7 @@ impl<K: Kit> World<'_, K> {
 
     /// Does what the machine asks for.
     pub(super) fn client_effects(&mut self, client: ClientId) {
+        let name = self.letter(client);
         while let Some(effect) = self.clients[client as usize].machine.poll_effect() {
             match effect {
                 Effect::Open(attempt, launch) => self.on_open(client, attempt, launch),
@@ -186,7 +190,7 @@ impl<K: Kit> World<'_, K> {
                     let link = self.clients[client as usize].link.take();
                     let link = link.filter(|link| self.links[*link as usize].attempt == attempt);
                     self.judge(Promise::OneTransport, link.is_some(), || {
-                        format!("client {client} closes attempt {attempt}, which is not open")
+                        format!("client {name} closes attempt {attempt}, which is not open")
                     });
                     if let Some(link) = link {
                         self.close_link(link, bye);
@@ -202,6 +206,7 @@ impl<K: Kit> World<'_, K> {
     }
 
     fn on_open(&mut self, client: ClientId, attempt: Attempt, launch: Launch) {
+        let name = self.letter(client);
         let attempts_max = self.scenario.setting.attempts_max;
         let now = self.laptop_now();
         let process = &mut self.clients[client as usize];
@@ -218,24 +223,25 @@ impl<K: Kit> World<'_, K> {
             self.goals.reach(Goal::FirstResumed);
         }
         self.judge(Promise::OneTransport, one, || {
-            format!("client {client} opens attempt {attempt} beside or after a newer one")
+            format!("client {name} opens attempt {attempt} beside or after a newer one")
         });
         self.judge(Promise::AttemptsMax, tries <= attempts_max, || {
-            format!("client {client} tries {tries} times, {attempts_max} are allowed")
+            format!("client {name} tries {tries} times, {attempts_max} are allowed")
         });
         if tries > 1 {
             self.judge(Promise::AttemptsPaced, paused >= PAUSE_MIN, || {
-                format!("client {client} makes attempt {tries} of an outage {paused:?} after the last")
+                format!("client {name} makes attempt {tries} of an outage {paused:?} after the last")
             });
         }
         self.judge(Promise::NeverSpawn, !reattach || launch == Launch::Reattach, || {
-            format!("client {client} asks attempt {attempt} to {launch:?}, and it is not its first")
+            format!("client {name} asks attempt {attempt} to {launch:?}, and it is not its first")
         });
         let link = self.dial(client, attempt, launch, !reattach);
         self.clients[client as usize].link = Some(link);
     }
 
     fn on_client_status(&mut self, client: ClientId, status: Status, cause: &Cause) {
+        let name = self.letter(client);
         let before = std::mem::replace(&mut self.clients[client as usize].status, status.clone());
         let attempt = self.clients[client as usize].machine.inner().attempt();
         self.trace.mix(u64::from(client) << 32 | attempt << 8 | status.outside() as u64);
@@ -247,9 +253,7 @@ impl<K: Kit> World<'_, K> {
         let restarts = status == Status::Connecting;
         let left = matches!(before, Status::Closed(_));
         let leaves = !before.is_final() || (!left && restarts) || matches!(status, Status::Closed(_));
-        self.judge(Promise::EndAbsorbing, leaves, || {
-            format!("client {client} went from {before} to {status}")
-        });
+        self.judge(Promise::EndAbsorbing, leaves, || format!("client {name} went from {before} to {status}"));
         self.judge_count(client, &status);
         self.judge_calm(client, &status);
         match &status {

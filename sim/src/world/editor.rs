@@ -197,15 +197,17 @@ impl<K: Kit> World<'_, K> {
 
     /// What was not taken: only what came after the end, or when there was no room.
     pub(super) fn on_rejected(&mut self, client: ClientId) {
+        let name = self.letter(client);
         let process = &self.clients[client as usize];
         let expected = process.editor.ended || !process.machine.inner().has_room();
         self.judge(Promise::ResolvedOnce, expected, || {
-            format!("client {client} had room and did not take a message")
+            format!("client {name} had room and did not take a message")
         });
     }
 
     /// The machine hands something to the application.
     pub(super) fn on_delivery(&mut self, client: ClientId, payload: &Bytes) {
+        let name = self.letter(client);
         let answer = Answer::read(payload);
         let process = &mut self.clients[client as usize];
         let session = &self.sessions[process.session as usize];
@@ -234,16 +236,16 @@ impl<K: Kit> World<'_, K> {
             self.soon(EventKind::EditorTake, client);
         }
         self.judge(Promise::EndAbsorbing, !ended, || {
-            format!("client {client} delivers output {} after its session's end", answer.output)
+            format!("client {name} delivers output {} after its session's end", answer.output)
         });
         self.judge(Promise::DeliveredOnce, in_order, || {
-            format!("output {} came to client {client} where {due} was due", answer.output)
+            format!("output {} came to client {name} where {due} was due", answer.output)
         });
         self.judge(Promise::ResolvedOnce, once && (answer.known || tainted), || {
             if once {
-                format!("client {client} was told: unknown buffer id")
+                format!("client {name} was told: unknown buffer id")
             } else {
-                format!("request {} of client {client} was answered twice", answer.request)
+                format!("request {} of client {name} was answered twice", answer.request)
             }
         });
     }

@@ -9,7 +9,7 @@ use super::host::Process;
 use super::judge::{Paper, garbled};
 use super::{ClientId, ServerId, World};
 use crate::machine::Kit;
-use crate::scenario::{CLIENTS_MAX, Fault, FaultKind, What};
+use crate::scenario::{CLIENTS_MAX, Fault, FaultKind, Letter, What};
 use crate::trace::Mark;
 
 /// What is wrong now.
@@ -65,7 +65,7 @@ impl<K: Kit> World<'_, K> {
         let what = &self.scenario.entries[entry as usize].what;
         self.note(|_| match what {
             What::User(user) => {
-                let who = format!("user {}", char::from(b'a' + user.client));
+                let who = format!("user {}", Letter(user.client));
                 (who, user.act.to_string(), String::new())
             }
             What::Fault(fault) => ("fault".to_owned(), fault.to_string(), String::new()),

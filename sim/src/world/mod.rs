@@ -55,7 +55,7 @@ use self::server::ServerProcess;
 use crate::check::{Checks, Goal, Goals, Promise};
 use crate::dice::Dice;
 use crate::machine::Kit;
-use crate::scenario::{Act, CLIENTS_MAX, Scenario, User, What};
+use crate::scenario::{Act, CLIENTS_MAX, Letter, Scenario, User, What};
 use crate::trace::{Detail, Trace};
 
 type ClientId = u32;
@@ -319,11 +319,13 @@ impl<'s, K: Kit> World<'s, K> {
         self.checks.judge(self.now, promise, holds, what);
     }
 
-    /// The name of a client, as the scenario has it.
+    /// What the scenario calls a client.
+    fn letter(&self, client: ClientId) -> Letter {
+        self.clients[client as usize].letter
+    }
+
     fn client_name(&self, client: ClientId) -> String {
-        let name = self.names.iter().position(|named| *named == Some(client));
-        let letter = b'a' + name.and_then(|name| u8::try_from(name).ok()).expect("every client has a name");
-        format!("client {}", char::from(letter))
+        format!("client {}", self.letter(client))
     }
 
     /// Keeps a line, if lines are kept.

@@ -15,7 +15,7 @@ use super::host::{Half, Process};
 use super::judge::LaunchTruth;
 use super::queue::{Alarm, EventKind};
 use super::{ConnId, LinkId, ProxyId, ServerId, World};
-use crate::check::{Goal, Promise};
+use crate::check::Goal;
 use crate::machine::{ClientMachine as _, Kit, LaunchMachine};
 use crate::trace;
 
@@ -140,9 +140,7 @@ impl<K: Kit> World<'_, K> {
             proxy.machine.handle_timeout(now);
             self.proxy_effects(id);
             let due = self.proxies[id as usize].machine.poll_timeout();
-            self.judge(Promise::TimerMovesOn, due.is_none_or(|due| due > now), || {
-                format!("proxy {id} was woken at {now} and wants to be woken at {due:?} again")
-            });
+            self.judge_timer(format_args!("proxy {id}"), now, due);
         }
     }
 
@@ -433,16 +431,9 @@ impl<K: Kit> World<'_, K> {
     }
 
     fn note_launch(&mut self, id: ProxyId, effect: &Effect) {
-        let telling = match effect {
-            Effect::Intend(..) | Effect::Signal(..) | Effect::Clean | Effect::AbandonSpawned => {
-                (format!("{effect:?}"), String::new())
-            }
-            Effect::Spawn => ("spawns a server".to_owned(), String::new()),
-            Effect::Relay => ("relays".to_owned(), String::new()),
-            Effect::Exit(verdict) => (format!("exits with {}", verdict.code), verdict.message.clone()),
-            Effect::TakeStarter | Effect::DropStarter | Effect::Look | Effect::Attach => return,
-        };
-        self.note(|_| (format!("proxy {id}"), telling.0, telling.1));
+        if let Some((what, why)) = trace::words::launch(effect) {
+            self.note(|_| (format!("proxy {id}"), what, why));
+        }
     }
 
     /// When a proxy asked to be woken, as the world's clock has it.

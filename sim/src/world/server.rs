@@ -229,9 +229,7 @@ impl<K: Kit> World<'_, K> {
             self.server_effects(id);
             let machine = self.servers[id as usize].machine.as_ref();
             let due = machine.and_then(|machine| machine.inner().poll_timeout());
-            self.judge(Promise::TimerMovesOn, due.is_none_or(|due| due > now), || {
-                format!("server {id} was woken at {now} and wants to be woken at {due:?} again")
-            });
+            self.judge_timer(format_args!("server {id}"), now, due);
             self.server_settle(id);
         }
     }
@@ -277,11 +275,11 @@ impl<K: Kit> World<'_, K> {
         self.note(|_| {
             let what = match cause {
                 Cause::Started => "listens".to_owned(),
-                _ => format!("{before:?} -> {status:?}"),
+                _ => format!("{before} -> {status}"),
             };
-            (format!("server {id}"), what, format!("{cause:?}"))
+            (format!("server {id}"), what, cause.to_string())
         });
-        self.film(|_| trace::Mark::Server { server: id, status, why: format!("{cause:?}") });
+        self.film(|_| trace::Mark::Server { server: id, status, why: cause.to_string() });
     }
 
     /// After any change: writes what the attachment takes, asks to be woken, and is looked at.
@@ -412,7 +410,10 @@ impl<K: Kit> World<'_, K> {
         let (told, parent) = (std::mem::replace(&mut process.told, true), process.parent);
         let reason = process.truth.end;
         self.film(|_| trace::Mark::ServerGone { server: id, reason, killed });
-        self.note(|_| (format!("server {id}"), "is dead".to_owned(), format!("{reason:?}")));
+        self.note(|_| {
+            let (what, why) = trace::words::death(reason);
+            (format!("server {id}"), what, why)
+        });
         if self.host.listener == Some(id) {
             self.host.listener = None;
             for (conn, _) in std::mem::take(&mut self.host.backlog) {

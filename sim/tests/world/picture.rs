@@ -232,7 +232,7 @@ fn a_broken_promise_is_one_key_away() {
     let told = browser.value("document.querySelector('#details').textContent");
     let told = told.as_str().unwrap();
     assert!(told.contains("never-spawn is broken"), "{told}");
-    assert!(told.contains("serves a reconnect and asks for "), "{told}");
+    assert!(told.contains("serves a reconnect and takes the starter lock"), "{told}");
     assert_eq!(
         browser.value("document.querySelector('.verdict-line').className"),
         json!("verdict-line broken")

@@ -141,8 +141,8 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::Welcome(received) => write!(f, "welcome received={received}"),
-            Cause::Refusal(reason) => write!(f, "refused: {reason:?}"),
-            Cause::Bye(reason) => write!(f, "bye: {reason:?}"),
+            Cause::Refusal(reason) => write!(f, "refused: {reason}"),
+            Cause::Bye(reason) => write!(f, "bye: {reason}"),
             Cause::Heard => f.write_str("heard again"),
             Cause::ProbeMissed => f.write_str("probe not answered"),
             Cause::Silence => f.write_str("no sign of life"),

@@ -1,5 +1,7 @@
 //! What a launch machine is told and what it asks for: plain values.
 
+use std::fmt;
+
 use super::evidence::{Evidence, Mark};
 use crate::proto::{GoneReason, InstanceId, Verdict};
 
@@ -139,6 +141,42 @@ pub enum StopSignal {
     Terminate,
     /// SIGKILL.
     Kill,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Holder::Pid(pid) => write!(f, "process {pid}"),
+            Holder::Elsewhere => f.write_str("a process elsewhere"),
+        }
+    }
+}
+
+impl fmt::Display for StopSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StopSignal::Terminate => "SIGTERM",
+            StopSignal::Kill => "SIGKILL",
+        })
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Effect::TakeStarter => f.write_str("takes the starter lock"),
+            Effect::DropStarter => f.write_str("lets go of the starter lock"),
+            Effect::Look => f.write_str("looks"),
+            Effect::Intend(instance, reason) => write!(f, "leaves word that {instance:?} is {reason}"),
+            Effect::Signal(holder, signal) => write!(f, "sends {signal} to {holder}"),
+            Effect::Clean => f.write_str("cleans up"),
+            Effect::Spawn => f.write_str("spawns a server"),
+            Effect::AbandonSpawned => f.write_str("ends the server that it spawned"),
+            Effect::Attach => f.write_str("attaches"),
+            Effect::Relay => f.write_str("relays"),
+            Effect::Exit(verdict) => write!(f, "exits with {}", verdict.code),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What a server machine is told and what it asks for: plain values.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::proto::{Channel, Frame, GoneReason, ProgramExit};
@@ -91,4 +93,30 @@ pub enum Cause {
     Violation(String),
     /// The end has come.
     End,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Status::Unmet => f.write_str("Unmet"),
+            Status::Attached(attempt) => write!(f, "Attached({attempt})"),
+            Status::Detached => f.write_str("Detached"),
+            Status::Ended(reason) => write!(f, "Ended({reason})"),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cause::Started => f.write_str("started"),
+            Cause::Hello => f.write_str("hello"),
+            Cause::Takeover => f.write_str("takeover"),
+            Cause::Lost => f.write_str("transport lost"),
+            Cause::Silence => f.write_str("no sign of life"),
+            Cause::Bye => f.write_str("bye"),
+            Cause::Violation(what) => write!(f, "protocol violated: {what}"),
+            Cause::End => f.write_str("its end has come"),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use reattach::session::{LaunchConfig, Time};
 use super::super::host::Process;
 use super::super::proxy::Proxy;
 use super::super::{ProxyId, ServerId, World};
-use crate::check::Promise;
+use crate::check::{Promise, changes_the_host};
 use crate::machine::{Kit, LaunchMachine as _};
 
 /// What the world knows about a proxy's way.
@@ -38,25 +38,16 @@ pub(in crate::world) struct LaunchTruth {
 }
 
 impl<K: Kit> World<'_, K> {
-    /// A reconnect looks and attaches: whatever else it asks for is not its to ask. A signal is
+    /// Only a first attach may change the host. A signal is
     /// meant for who held the lock when the proxy looked last, and the one that cannot be caught
     /// comes after the other and its grace. Only who asked for a fresh server stops a running one, and
     /// who has started one leaves it alone from when it was ready.
     pub(in crate::world) fn judge_launch(&mut self, id: ProxyId, effect: &Effect) {
-        let changes = match effect {
-            Effect::Intend(..)
-            | Effect::Signal(..)
-            | Effect::Clean
-            | Effect::Spawn
-            | Effect::AbandonSpawned
-            | Effect::TakeStarter => true,
-            Effect::DropStarter | Effect::Look | Effect::Attach | Effect::Relay | Effect::Exit(_) => false,
-        };
         let proxy = &self.proxies[id as usize];
         let wish = self.links[proxy.link as usize].launch;
         let may = proxy.first && wish != Wish::Reattach;
-        self.judge(Promise::NeverSpawn, may || !changes, || {
-            format!("proxy {id} serves a reconnect and asks for {effect:?}")
+        self.judge(Promise::NeverSpawn, may || !changes_the_host(effect), || {
+            format!("proxy {id} serves a reconnect and {effect}")
         });
         match effect {
             Effect::Signal(holder, signal) => {

@@ -14,34 +14,44 @@ mod life;
 mod server;
 mod truth;
 
+use std::fmt;
+
 pub(super) use launch::LaunchTruth;
 pub(super) use life::SignsOfLife;
 use reattach::proto::limits::NOISE_BYTES_MAX;
 use reattach::proto::{GoneReason, ProgramExit};
-use reattach::session::First;
 use reattach::session::client::{Cause, Closed, Refused, Status};
+use reattach::session::{First, Time};
 pub(super) use truth::{Paper, ServerTruth, garbled};
 
 use super::{ClientId, ServerId, World};
-use crate::check::{Goal, Promise};
+use crate::check::{Goal, Promise, timer_moves_on};
 use crate::machine::Kit;
 
 /// Frames that come over the frame bound of a client: the end of its input.
 const FIN_FRAMES: u64 = 1;
 
 impl<K: Kit> World<'_, K> {
+    /// When a machine that was woken now wants to be woken next.
+    pub(super) fn judge_timer(&mut self, who: fmt::Arguments<'_>, now: Time, due: Option<Time>) {
+        self.judge(Promise::TimerMovesOn, timer_moves_on(now, due), || {
+            format!("{who} was woken at {now} and wants to be woken at {} again", shown(due))
+        });
+    }
+
     /// The count that the user sees, against the world's own.
     pub(super) fn judge_count(&mut self, client: ClientId, status: &Status) {
+        let name = self.letter(client);
         let tries = self.clients[client as usize].tries;
         let attempts_max = self.scenario.setting.attempts_max;
         match status {
             Status::Reconnecting(shown) | Status::ReconnectFailed(shown) => {
                 self.judge(Promise::AttemptsCounted, *shown == tries, || {
-                    format!("client {client} shows attempt {shown}, it is number {tries}")
+                    format!("client {name} shows attempt {shown}, it is number {tries}")
                 });
             }
             Status::ReconnectExhausted => self.judge(Promise::AttemptsMax, tries == attempts_max, || {
-                format!("client {client} stops after {tries} attempts, {attempts_max} were due")
+                format!("client {name} stops after {tries} attempts, {attempts_max} were due")
             }),
             Status::Connecting
             | Status::Connected
@@ -61,6 +71,7 @@ impl<K: Kit> World<'_, K> {
     }
 
     pub(super) fn judge_welcome(&mut self, client: ClientId, before: &Status) {
+        let name = self.letter(client);
         let server = self.server_of(client);
         let process = &self.clients[client as usize];
         let session = &mut self.sessions[process.session as usize];
@@ -72,11 +83,12 @@ impl<K: Kit> World<'_, K> {
         let met = process.inner().instance();
         let same = server == Some(first) && met == Some(self.servers[first as usize].instance);
         self.judge(Promise::SameInstance, same || tainted, || {
-            format!("client {client} met server {first} and is attached to {server:?}")
+            format!("client {name} met server {first} and is attached to {server:?}")
         });
     }
 
     pub(super) fn judge_not_running(&mut self, client: ClientId, reason: GoneReason, cause: &Cause) {
+        let name = self.letter(client);
         // Said by a proxy that found no server, or by the server that took its place.
         let by_proxy = matches!(cause, Cause::Exited(..));
         self.goals.reach(if by_proxy { Goal::Believed90 } else { Goal::OtherInstance });
@@ -95,18 +107,19 @@ impl<K: Kit> World<'_, K> {
         let truth = session.server.map(|id| (id, self.servers[id as usize].truth.clone()));
         let id = session.id;
         self.judge(Promise::NotRunningTrue, holds, || match truth {
-            Some((server, truth)) => format!("client {client} is told {reason}; server {server}: {truth:?}"),
-            None => format!("client {client} is told {reason}; its session {id:?} never met a server"),
+            Some((server, truth)) => format!("client {name} is told {reason}; server {server}: {truth:?}"),
+            None => format!("client {name} is told {reason}; its session {id:?} never met a server"),
         });
     }
 
     pub(super) fn judge_refused(&mut self, client: ClientId, refused: &Refused) {
+        let name = self.letter(client);
         if *refused == Refused::TakenOver {
             self.goals.reach(Goal::TakenOver);
         }
         let session = self.session_of(client);
         let holds = self.is_tainted(session) || self.is_refused(client, refused);
-        self.judge(Promise::RefusalJustified, holds, || format!("client {client} is refused: {refused}"));
+        self.judge(Promise::RefusalJustified, holds, || format!("client {name} is refused: {refused}"));
     }
 
     /// Whether the far side will not have a client, for that reason.
@@ -132,6 +145,7 @@ impl<K: Kit> World<'_, K> {
     }
 
     pub(super) fn judge_closed(&mut self, client: ClientId, closed: Closed) {
+        let name = self.letter(client);
         let session = self.session_of(client);
         let (by_user, tainted) = (session.closed_by_user, self.is_tainted(session));
         let program = session.server.map(|server| &self.servers[server as usize].program);
@@ -149,14 +163,11 @@ impl<K: Kit> World<'_, K> {
         };
         let ended = |exit: Option<ProgramExit>| exit.map_or("no".to_owned(), |exit| format!("{exit:?}"));
         self.judge(Promise::EndJustified, holds || tainted, || {
-            format!(
-                "client {client} is {closed:?}; by its user: {by_user}, its program's end: {}",
-                ended(exit)
-            )
+            format!("client {name} is {closed:?}; by its user: {by_user}, its program's end: {}", ended(exit))
         });
         if matches!(closed, Closed::ProgramEnded(_)) {
             self.judge(Promise::DeliveredOnce, heard.is_none_or(|heard| heard == said) || tainted, || {
-                format!("client {client} had {heard:?} of {said} outputs when its program had ended")
+                format!("client {name} had {heard:?} of {said} outputs when its program had ended")
             });
         }
     }
@@ -164,6 +175,7 @@ impl<K: Kit> World<'_, K> {
     /// What a client is and keeps, after every change.
     #[inline]
     pub(super) fn judge_client(&mut self, client: ClientId) {
+        let name = self.letter(client);
         let process = &self.clients[client as usize];
         let machine = process.inner();
         let (outbox, inbox) = (machine.outbox(), machine.inbox());
@@ -177,10 +189,10 @@ impl<K: Kit> World<'_, K> {
         let bounded = bounded || self.is_tainted(&self.sessions[process.session as usize]);
         let told = machine.status() == process.status;
         self.checks.judge(self.now, Promise::BoundedMemory, bounded, || {
-            format!("client {client} keeps {frames} frames, {outbox:?}, {inbox:?}")
+            format!("client {name} keeps {frames} frames, {outbox:?}, {inbox:?}")
         });
         self.checks.judge(self.now, Promise::OutsideIsInside, told, || {
-            format!("client {client} was announced as {} and is {}", process.status, machine.status())
+            format!("client {name} was announced as {} and is {}", process.status, machine.status())
         });
         if process.status.is_attached() {
             let now = self.now + self.weather.laptop_clock;
@@ -188,8 +200,14 @@ impl<K: Kit> World<'_, K> {
             let due = machine.poll_timeout();
             let armed = now <= until && due.is_some_and(|due| due <= until);
             self.checks.judge(self.now, Promise::HeartbeatArmed, armed, || {
-                format!("client {client} must give up at {until} without a sign of life; {now}, due {due:?}")
+                let due = shown(due);
+                format!("client {name} must give up at {until} without a sign of life; at {now} it sleeps until {due}")
             });
         }
     }
+}
+
+/// When something is due.
+fn shown(due: Option<Time>) -> String {
+    due.map_or_else(|| "never".to_owned(), |due| due.to_string())
 }
