@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use reattach::host::program::Program;
 
 fn main() -> ExitCode {
+    reattach::io::memory::keep();
     reattach::cli::server::main(std::env::args_os(), &[], |command| {
         let command = command.ok_or("a program to host must be named, after `--`")?;
         Program::spawn(&command)

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    reattach::io::memory::keep();
     reattach::cli::reattach::main()
 }

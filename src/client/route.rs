@@ -8,6 +8,8 @@ use std::time::Duration;
 use crate::proto::InstanceId;
 use crate::session::client::Launch;
 
+use super::transport::Streams;
+
 /// How the proxy is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -101,6 +103,15 @@ impl Target {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]);
         command
+    }
+
+    /// What the command of an attempt is given to read and write. ssh and our own proxy take
+    /// sockets; of other people's commands nothing is known.
+    pub(super) fn streams(&self) -> Streams {
+        match self.route {
+            Route::Local | Route::Ssh { .. } => Streams::Sockets,
+            Route::Via(_) => Streams::Pipes,
+        }
     }
 
     fn proxy_words(&self, launch: Launch, instance: Option<InstanceId>) -> Vec<OsString> {

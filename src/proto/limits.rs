@@ -212,6 +212,10 @@ pub const SMALL_READ_BYTES_MIN: usize = 2 << 10;
 /// given back. Long enough that no pause within one costs more than it saves.
 pub const BULK_REST: Duration = Duration::from_secs(2);
 
+/// Free bytes that our programs keep in case there is more bulk, until [`BULK_REST`] is over: as much
+/// as the windows of both directions.
+pub const FREE_BYTES_MAX: usize = 2 * UNACKED_BYTES_MAX;
+
 /// Queued bytes from which on a transport is given no more frames: one bulk write. More would
 /// only queue up before what is urgent.
 pub const WRITE_BYTES_MAX: usize = 256 << 10;
