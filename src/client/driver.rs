@@ -10,6 +10,7 @@ use super::transport::Transport;
 use super::{Received, Shared};
 use crate::io::alarm::Alarm;
 use crate::io::link::LinkNews;
+use crate::io::memory::Hoard;
 use crate::session::Time;
 use crate::session::client::{Attempt, Effect, Input, Launch, News};
 
@@ -22,6 +23,7 @@ pub struct Driver {
     transport: Option<Transport>,
     closing: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     alarm: Alarm,
+    hoard: Hoard,
     /// The machine was told something that somebody may wait for.
     was_told: bool,
 }
@@ -34,6 +36,7 @@ impl Driver {
             transport: None,
             closing: Vec::new(),
             alarm: Alarm::default(),
+            hoard: Hoard::default(),
             was_told: false,
         }
     }
@@ -197,8 +200,12 @@ impl Future for Driver {
                 break;
             }
         }
-        let over =
-            self.shared.port.lock().is_abandoned() && self.transport.is_none() && self.closing.is_empty();
+        let Driver { shared, hoard, .. } = &mut *self;
+        let inner = shared.port.lock();
+        hoard.poll(inner.machine.outbox(), inner.machine.inbox(), cx);
+        let is_abandoned = inner.is_abandoned();
+        drop(inner);
+        let over = is_abandoned && self.transport.is_none() && self.closing.is_empty();
         if over { Poll::Ready(()) } else { Poll::Pending }
     }
 }

@@ -19,6 +19,7 @@ use crate::io::alarm::Alarm;
 use crate::io::clock::Clock;
 use crate::io::framed::{FrameReader, FrameWriter};
 use crate::io::link::{Link, LinkNews};
+use crate::io::memory::Hoard;
 use crate::io::port::Port;
 use crate::proto::limits::{APP_GRACE, ATTACHING_MAX, FAREWELL_TIMEOUT, SIGNALS_MAX};
 use crate::proto::{Frame, GoneReason, InstanceId, ProgramExit};
@@ -58,6 +59,7 @@ pub async fn run<A: Application>(
         port: &port,
         attachments: Box::pin(attachments),
         alarm: Alarm::default(),
+        hoard: Hoard::default(),
         signals,
         links: BTreeMap::new(),
         next_id: 1,
@@ -107,6 +109,7 @@ struct Driver<'a> {
     port: &'a Port<Server, Delivery>,
     attachments: Pin<Box<Receiver<Attachment>>>,
     alarm: Alarm,
+    hoard: Hoard,
     /// To the application, past what it has not taken yet.
     signals: Sender<u8>,
     links: BTreeMap<TransportId, Link>,
@@ -134,6 +137,8 @@ impl Driver<'_> {
                 return Poll::Ready(reason);
             }
             if !busy {
+                let machine = &self.port.lock().machine;
+                self.hoard.poll(machine.outbox(), machine.inbox(), cx);
                 return Poll::Pending;
             }
         }

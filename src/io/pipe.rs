@@ -1,8 +1,8 @@
 //! How much a pipe holds: what it held when it came to us, and more while there is bulk; and what
 //! does a pipe's work better.
 //!
-//! Who reads a pipe gives back what it widened when the bulk is over. Who writes one cannot tell when
-//! that is, and leaves it wide.
+//! Who reads a pipe gives back what it widened when the bulk is over and nothing has come for a while.
+//! Who writes one cannot tell when that is, and leaves it wide.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,8 +31,14 @@ pub fn widen(fd: impl AsFd) -> Option<usize> {
     #[cfg(target_os = "linux")]
     {
         let before = rustix::pipe::fcntl_getpipe_size(&fd).ok()?;
-        let is_wider = before < PIPE_BYTES && rustix::pipe::fcntl_setpipe_size(&fd, PIPE_BYTES).is_ok();
-        is_wider.then_some(before)
+        if before >= PIPE_BYTES {
+            return None;
+        }
+        // In two steps: kernels from 5.8 to 6.7 that lack a fix (CVE-2023-52672) wake a writer before it
+        // has the room that it waits for, and never again. The second step's call finds that of the first.
+        let widen = |bytes| rustix::pipe::fcntl_setpipe_size(&fd, bytes);
+        widen(PIPE_BYTES / 2).and_then(|_| widen(PIPE_BYTES)).ok()?;
+        Some(before)
     }
     #[cfg(not(target_os = "linux"))]
     {

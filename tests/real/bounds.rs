@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use reattach::proto::limits::BULK_REST;
+
 use crate::client::{Client, RESTLESS};
 use crate::link::Link;
 use crate::place::{Place, wait, wait_until};
@@ -111,6 +113,34 @@ fn an_editor_that_does_not_read_holds_its_program_back_and_no_link_is_blamed() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("Connected") && !said.contains("Reconnecting"), "{said}");
     assert!(output.stdout.chunks_exact(2).all(|pair| pair == b"y\n"));
+}
+
+#[test]
+#[cfg(target_env = "gnu")]
+fn what_a_late_reader_made_both_ends_hold_is_given_back() {
+    const LATE_BYTES: usize = 6 << 20;
+    let place = Place::new();
+    let program = format!(
+        r#"until [ -e "$HOME/go" ]; do sleep 0.01; done; head -c {LATE_BYTES} >/dev/null; echo read; exec cat"#
+    );
+    let mut client = Client::local(&place, &[], &["sh", "-c", &program]);
+    client.until("Connected");
+    let ends = [client.pid(), place.servers()[0]];
+    let before = ends.map(resident_bytes);
+    let mut input = client.take_input();
+    input.write_all(&vec![7; LATE_BYTES]).unwrap();
+    // The bulk of the reads is over, and what they read is held.
+    let held = |pid, before| resident_bytes(pid) > before + LATE_BYTES as u64 / 2;
+    wait_until("it is held", || held(ends[1], before[1]));
+    wait(BULK_REST + Duration::from_millis(500));
+    assert!(held(ends[1], before[1]), "the program has read nothing");
+    std::fs::write(place.home().join("go"), "").unwrap();
+    client.heard(5, |output| assert_eq!(output, b"read\n"));
+    wait_until("it is given back", || {
+        ends.iter().zip(before).all(|(pid, before)| resident_bytes(*pid) < before + (1 << 20))
+    });
+    drop(input);
+    assert_eq!(client.wait().code(), Some(0));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use super::progress::Stopwatch;
+use super::progress::Progress;
 use super::{EXIT_FINE, EXIT_UNREACHED, Seeds, counted};
 use crate::check::Goal;
 use crate::coverage::{Expect, Expected, Grid, Label, Record, watch};
@@ -28,22 +28,23 @@ pub(super) struct CoverageArgs {
 }
 
 pub(super) fn run(args: &CoverageArgs) -> anyhow::Result<u8> {
-    let stopwatch = Stopwatch::start();
-    let record = watch_all(args.seeds);
+    let mut progress = Progress::start(Some(args.seeds.end - args.seeds.first), args.json);
+    let record = watch_all(args.seeds, &mut progress);
+    let took = progress.end().as_secs_f64();
     let findings = Findings::of(&record);
     let mut out = std::io::stdout().lock();
     if args.json {
-        serde_json::to_writer(&mut out, &report(&record, &findings, stopwatch.elapsed().as_secs_f64()))?;
+        serde_json::to_writer(&mut out, &report(&record, &findings, took))?;
         writeln!(out)?;
     } else {
-        writeln!(out, "{} in {:.1} s", counted(record.runs, "run"), stopwatch.elapsed().as_secs_f64())?;
+        writeln!(out, "{} in {:.1} s", counted(record.runs, "run"), took)?;
         write!(out, "{}{}{}", tables(&record), goals(&record), findings.text())?;
     }
     Ok(if findings.missing.is_empty() && findings.wrong.is_empty() { EXIT_FINE } else { EXIT_UNREACHED })
 }
 
 /// All seeds, on all cores that a thread can be started for; sums do not depend on who ran what.
-fn watch_all(seeds: Seeds) -> Record {
+fn watch_all(seeds: Seeds, progress: &mut Progress) -> Record {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let next = AtomicU64::new(seeds.first);
     // Never past the end, where counting on would start over with the first seeds.
@@ -54,7 +55,13 @@ fn watch_all(seeds: Seeds) -> Record {
     std::thread::scope(|scope| {
         let start = |_| std::thread::Builder::new().spawn_scoped(scope, work).ok();
         let workers: Vec<_> = (1..threads).map_while(start).collect();
-        let mut sum = work();
+        let mut sum = watch(
+            std::iter::from_fn(|| {
+                progress.tell_rate(next.load(Ordering::Relaxed).min(seeds.end) - seeds.first, "runs");
+                take()
+            })
+            .flat_map(batch),
+        );
         for worker in workers {
             sum.add(&worker.join().expect("a worker only counts"));
         }
@@ -270,7 +277,8 @@ mod tests {
 
     #[test]
     fn threads_and_batches_change_no_sum() {
-        assert_eq!(watch_all(Seeds { first: 3, end: 203 }), watch(3..203));
+        let mut progress = Progress::start(None, true);
+        assert_eq!(watch_all(Seeds { first: 3, end: 203 }, &mut progress), watch(3..203));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use reattach::session::Time;
 
+use super::progress::Progress;
 use super::save::{self, Form, RECORD_HEAD};
 use super::source::quoted;
 use super::{EXIT_FINE, EXIT_NONDETERMINISM, Seeds, counted};
@@ -168,21 +169,21 @@ fn compare_with_process(args: &DeterminismArgs, out: &mut StdoutLock<'_>) -> any
     let other = Other::of(args)?;
     let count = args.seeds.end - args.seeds.first;
     let theirs = other.hashes(args.seeds)?;
+    let mut progress = Progress::start(Some(count), false);
+    let mut different = None;
     for (seed, theirs) in (args.seeds.first..args.seeds.end).zip(theirs) {
-        let first = trace_of(seed, Detail::Events);
-        let again = trace_of(seed, Detail::Events);
-        if let Some(difference) = first.first_difference(&again) {
-            writeln!(out, "seed {seed} gave two runs: {difference}")?;
-            return Ok(EXIT_NONDETERMINISM);
-        }
-        if first.hash() != theirs {
-            let difference = other.first_difference(seed, &first)?;
-            writeln!(out, "seed {seed} gave two runs, here and in another process: {difference}")?;
-            return Ok(EXIT_NONDETERMINISM);
+        progress.tell_rate(seed - args.seeds.first, "seeds");
+        different = other.difference(seed, theirs)?;
+        if different.is_some() {
+            break;
         }
     }
-    writeln!(out, "{} gave the same run three times, in two processes", counted(count, "seed"))?;
-    Ok(EXIT_FINE)
+    progress.end();
+    match &different {
+        Some(difference) => writeln!(out, "{difference}")?,
+        None => writeln!(out, "{} gave the same run three times, in two processes", counted(count, "seed"))?,
+    }
+    Ok(if different.is_some() { EXIT_NONDETERMINISM } else { EXIT_FINE })
 }
 
 fn trace_of(seed: u64, detail: Detail) -> Trace {
@@ -219,6 +220,20 @@ impl Other {
             bail!("the other process gave {} for {}", counted(given, "hash"), counted(count, "seed"));
         }
         (seeds.first..seeds.end).zip(&lines).map(|(seed, line)| hash_of(seed, line)).collect()
+    }
+
+    /// How two runs of a seed here, and one in the other process, are not the same.
+    fn difference(&self, seed: u64, theirs: u64) -> anyhow::Result<Option<String>> {
+        let first = trace_of(seed, Detail::Events);
+        let again = trace_of(seed, Detail::Events);
+        if let Some(difference) = first.first_difference(&again) {
+            return Ok(Some(format!("seed {seed} gave two runs: {difference}")));
+        }
+        if first.hash() == theirs {
+            return Ok(None);
+        }
+        let difference = self.first_difference(seed, &first)?;
+        Ok(Some(format!("seed {seed} gave two runs, here and in another process: {difference}")))
     }
 
     /// Where its run of that seed leaves ours.

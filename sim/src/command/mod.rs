@@ -6,7 +6,7 @@
 //! run           one seed or scenario, in full
 //! campaign      many seeds on all cores
 //! tally         what many runs add up to
-//! progress      how a campaign shows itself while it lasts
+//! progress      how what takes long shows itself while it lasts
 //! determinism   the same seed twice, in two processes
 //! coverage      what many seeds have reached, and what they never did
 //! shrink        a scenario that breaks a promise, made as small as it gets

@@ -1,4 +1,4 @@
-//! How a campaign shows itself while it lasts: a bar on a terminal, a line now and then elsewhere.
+//! How what takes long shows itself while it lasts: a bar on a terminal, a line now and then elsewhere.
 //!
 //! The only place of the simulator that reads a clock: rates are for people.
 
@@ -66,6 +66,12 @@ impl Progress {
             // Nobody listening is no reason to stop.
             let _ = writeln!(std::io::stderr(), "{count} {unit}, {}", message(elapsed));
         }
+    }
+
+    /// Shows how many there are, and how fast more come.
+    pub(super) fn tell_rate(&mut self, count: u64, unit: &str) {
+        let rate = |elapsed: Duration| count as f64 / elapsed.as_secs_f64().max(0.001);
+        self.tell(count, unit, |elapsed| format!("{:.0} a second", rate(elapsed)));
     }
 
     pub(super) fn end(self) -> Duration {

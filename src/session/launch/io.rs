@@ -222,4 +222,26 @@ mod tests {
         seen.evidence.tombstone = Some(Mark { instance: InstanceId(1), reason: GoneReason::Stopped });
         assert_eq!(seen.of_instance(InstanceId(1)), seen);
     }
+
+    #[test]
+    fn what_a_proxy_does_reads_like_a_sentence() {
+        let verdict = Verdict { code: 90, reason: None, message: String::new() };
+        let instance = InstanceId(5);
+        for (effect, expected) in [
+            (Effect::TakeStarter, "takes the starter lock"),
+            (Effect::DropStarter, "lets go of the starter lock"),
+            (Effect::Look, "looks"),
+            (Effect::Intend(instance, GoneReason::Replaced), "leaves word that i5 is replaced"),
+            (Effect::Signal(Holder::Pid(7), StopSignal::Terminate), "sends SIGTERM to process 7"),
+            (Effect::Signal(Holder::Elsewhere, StopSignal::Kill), "sends SIGKILL to a process elsewhere"),
+            (Effect::Clean, "cleans up"),
+            (Effect::Spawn, "spawns a server"),
+            (Effect::AbandonSpawned, "ends the server that it spawned"),
+            (Effect::Attach, "attaches"),
+            (Effect::Relay, "relays"),
+            (Effect::Exit(verdict), "exits with 90"),
+        ] {
+            assert_eq!(effect.to_string(), expected);
+        }
+    }
 }

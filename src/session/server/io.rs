@@ -120,3 +120,26 @@ impl fmt::Display for Cause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_reads_like_a_line_of_a_log() {
+        let told = |status: Status, cause: Cause| format!("{status}: {cause}");
+        let violation = Cause::Violation("a gap".to_owned());
+        for (line, expected) in [
+            (told(Status::Unmet, Cause::Started), "Unmet: started"),
+            (told(Status::Attached(7), Cause::Hello), "Attached(7): hello"),
+            (told(Status::Attached(7), Cause::Takeover), "Attached(7): takeover"),
+            (told(Status::Detached, Cause::Lost), "Detached: transport lost"),
+            (told(Status::Detached, Cause::Silence), "Detached: no sign of life"),
+            (told(Status::Detached, Cause::Bye), "Detached: bye"),
+            (told(Status::Detached, violation), "Detached: protocol violated: a gap"),
+            (told(Status::Ended(GoneReason::Idle), Cause::End), "Ended(idle): its end has come"),
+        ] {
+            assert_eq!(line, expected);
+        }
+    }
+}
