@@ -44,7 +44,8 @@ impl Link {
     }
 
     /// One whose descriptors were lent to us by who is at the other end of `lender`: it ends when
-    /// that says a word or ends.
+    /// that says a word or ends, after what was written until then: a turn's reads take more than
+    /// pipes hold.
     #[must_use]
     pub fn lent_by(mut self, lender: Polled) -> Self {
         self.lender = Some(lender);
@@ -53,10 +54,21 @@ impl Link {
 
     /// Reads what is there and tells it; true if there may be more at once.
     pub fn poll_news(&mut self, cx: &mut Context<'_>, mut tell: impl FnMut(LinkNews)) -> bool {
-        if !self.read_over && self.lender.as_ref().is_some_and(|lender| lender.poll_readable(cx).is_ready()) {
+        let lender_ended = self.lender.as_ref().is_some_and(|lender| lender.poll_readable(cx).is_ready());
+        if lender_ended {
+            // Its end is told beside the bytes, and what was written before it came before it.
+            self.reader.ask_again();
+        }
+        let more = self.poll_some_news(cx, &mut tell);
+        if lender_ended && !self.read_over {
             self.read_over = true;
             tell(LinkNews::Ended);
         }
+        more && !lender_ended
+    }
+
+    /// As much as is read in one turn.
+    fn poll_some_news(&mut self, cx: &mut Context<'_>, tell: &mut impl FnMut(LinkNews)) -> bool {
         for _ in 0..FILLS_MAX {
             if self.read_over {
                 return false;
@@ -69,7 +81,7 @@ impl Link {
                 }
                 Poll::Ready(Ok(_)) => {
                     tell(LinkNews::Heard);
-                    self.tell_incoming(&mut tell);
+                    self.tell_incoming(tell);
                 }
             }
         }
@@ -146,14 +158,48 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::os::unix::net::UnixStream;
 
-    use bytes::Bytes;
+    use bytes::{Bytes, BytesMut};
     use rustix::pipe::pipe;
 
     use super::super::reactor;
     use super::*;
-    use crate::proto::Channel;
     use crate::proto::limits::CHUNK_BYTES;
+    use crate::proto::{Channel, encode_head};
+
+    #[test]
+    fn what_was_written_before_the_lender_ended_is_read_before_its_end() {
+        reactor::block_on(async {
+            let (far, near) = pipe().unwrap();
+            let (lender, borrower) = UnixStream::pair().unwrap();
+            let [reader, writer] = [far, pipe().unwrap().1].map(|fd| Polled::new(fd).unwrap());
+            let mut link = Link::new(FrameReader::at_once(reader), FrameWriter::new(writer))
+                .lent_by(Polled::new(borrower.into()).unwrap());
+            let mut told = Vec::new();
+            // Nothing is there yet, and so it is not asked again before there is news.
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            while link.poll_news(&mut cx, |news| told.push(news)) {}
+            assert!(told.is_empty());
+            // Nearly all that a pipe holds that nobody widens: more than one read.
+            let payload = Bytes::from(vec![7; 60_000]);
+            let mut bytes = BytesMut::new();
+            let data = Frame::Data { channel: Channel::Input, seq: 1, payload };
+            let payload = encode_head(&data, &mut bytes).unwrap();
+            bytes.extend_from_slice(&payload);
+            encode_head(&Frame::Ping(1), &mut bytes);
+            rustix::io::write(&near, &bytes).unwrap();
+            drop(lender);
+            poll_fn(|cx| {
+                while link.poll_news(cx, |news| told.push(news)) {}
+                if link.read_over { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            let frames = told.iter().filter(|news| matches!(news, LinkNews::Frame(_))).count();
+            assert!(frames == 2 && matches!(told.last(), Some(LinkNews::Ended)), "{told:?}");
+        })
+        .unwrap();
+    }
 
     #[test]
     fn a_full_queue_that_is_written_whole_is_given_more() {

@@ -233,7 +233,8 @@ pub const SIGNALS_MAX: usize = 16;
 /// Changes of a client's state that are kept for slow watchers: some outages' worth.
 pub const CHANGES_MAX: usize = 64;
 
-/// Reads of one transport in a row before the others, the alarm and the writes get their turn.
+/// Reads of one transport in a row before the others, the alarm and the writes get their turn: more
+/// than a pipe holds, so that what was written to one before its lender ended is read in one turn.
 pub const FILLS_MAX: usize = 8;
 
 /// Bytes on standard error that nobody reads, beyond which a client takes no more output either:
@@ -365,6 +366,7 @@ mod tests {
         assert_eq!(WRITE_BYTES_MAX, READ_BYTES, "a call");
         assert_eq!(FREE_BYTES_MAX, UNACKED_BYTES_MAX + UNACKED_BYTES_MAX, "a window each way");
         assert_eq!(PIPE_BYTES, 2 * READ_BYTES, "one is worked on, one is filled");
+        assert!((FILLS_MAX - 1) * READ_BYTES > PIPE_HELD_BYTES_MAX, "the first read is a small one");
         assert!(0 < READ_BYTES_MIN && READ_BYTES_MIN < READ_BYTES && PIPE_BYTES < PIPE_HELD_BYTES_MAX);
     }
 

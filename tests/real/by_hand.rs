@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use reattach::proto::GoneReason;
 use reattach::proto::verdict::{EXIT_ALREADY_RUNNING, EXIT_NOT_RUNNING};
 
-use crate::place::{Place, lives, signal};
+use crate::place::{Place, kill, lives, signal};
 
 const CAT: &[&str] = &["--identifier", "w", "--", "cat"];
 const RECONNECT: &[&str] = &["--identifier", "w", "--reconnect"];
@@ -86,7 +86,7 @@ fn what_runs_and_what_ran_is_listed() {
     let mut one = place.proxy(&["--identifier", "one", "--", "cat", "-u"]);
     let mut two = place.proxy(&["--identifier", "two", "--", "cat"]);
     assert!(one.is_attached() && two.is_attached());
-    signal(place.server_pid("two").unwrap(), "KILL");
+    kill(place.server_pid("two").unwrap());
     two.wait();
     let listed = place.run(&["list", "--json"]);
     let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::client::Client;
-use crate::place::{Place, signal, wait_until};
+use crate::place::{Place, kill, signal, wait_until};
 use crate::processes::next_child;
 
 /// An example's program. A run of all tests has built it; a run of these alone may have not.
@@ -39,12 +39,12 @@ fn an_editors_buffers_outlive_its_links() {
     editor.hears_last("{\"buffer\":1,\"id\":1}\n> ");
     let server = place.servers();
     let proxy = next_child(editor.pid(), None);
-    signal(proxy, "KILL");
+    kill(proxy);
     editor.say("append 1 one\n");
     editor.hears_last("{\"id\":2,\"length\":3}\n> ");
     // It may have got through before anybody noticed that the proxy is gone.
     editor.until_said(2, "[Connected");
-    signal(next_child(editor.pid(), Some(proxy)), "KILL");
+    kill(next_child(editor.pid(), Some(proxy)));
     // The second loss in a row is not retried at once, unless the user says so.
     editor.until_said(1, "[ReconnectFailed");
     editor.say("retry\n");
@@ -70,7 +70,7 @@ fn an_editor_whose_server_dies_is_told_and_never_gets_an_empty_one() {
     editor.until_said(1, "[Connected");
     editor.say("open notes\n");
     editor.hears_last("{\"buffer\":1,\"id\":1}\n> ");
-    signal(place.servers()[0], "KILL");
+    kill(place.servers()[0]);
     let end = editor.wait();
     assert_eq!(end.code(), Some(1));
     assert!(

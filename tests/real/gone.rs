@@ -5,7 +5,7 @@ use std::process::Command;
 use reattach::proto::verdict::{EXIT_CLOSED, EXIT_NOT_RUNNING};
 use reattach::proto::{Bye, ByeReason, Frame, GoneReason, ProgramExit};
 
-use crate::place::{Place, lives, signal, wait_until};
+use crate::place::{Place, kill, lives, signal, wait_until};
 
 const CAT: &[&str] = &["--identifier", "w", "--", "cat"];
 const RECONNECT: &[&str] = &["--identifier", "w", "--reconnect"];
@@ -41,7 +41,7 @@ fn a_server_that_is_killed_has_crashed() {
     let place = Place::new();
     let mut proxy = place.proxy(CAT);
     proxy.hello();
-    signal(place.server_pid("w").unwrap(), "KILL");
+    kill(place.server_pid("w").unwrap());
     let verdict = proxy.wait();
     assert_eq!((verdict.code, verdict.reason), (EXIT_NOT_RUNNING, Some(GoneReason::Crashed)));
     let files = place.files();
@@ -58,7 +58,7 @@ fn a_number_that_belongs_to_somebody_else_by_now_is_nobodys_server() {
     let mut foreign = Command::new("sleep").arg("600").spawn().unwrap();
     let mut proxy = place.proxy(CAT);
     assert!(proxy.is_attached());
-    signal(place.server_pid("w").unwrap(), "KILL");
+    kill(place.server_pid("w").unwrap());
     proxy.wait();
     std::fs::write(place.directory("w").join("server.pid"), format!("{}\n", foreign.id())).unwrap();
     assert_eq!(place.verdict(RECONNECT).code, EXIT_NOT_RUNNING);
@@ -88,7 +88,7 @@ fn a_record_of_another_boot_went_down_with_the_host() {
     let place = Place::new();
     let mut proxy = place.proxy(CAT);
     assert!(proxy.is_attached());
-    signal(place.server_pid("w").unwrap(), "KILL");
+    kill(place.server_pid("w").unwrap());
     proxy.wait();
     let path = place.directory("w").join("server.json");
     let mut record: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();

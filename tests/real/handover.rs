@@ -10,10 +10,11 @@ use reattach::io::clock::Clock;
 use reattach::proto::PREAMBLE;
 use reattach::proto::verdict::{EXIT_CLOSED, EXIT_LOST};
 use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::process::Signal;
 
 use crate::client::{COUNTER, Client, RESTLESS};
-use crate::link::Link;
-use crate::place::{Place, lives, signal, wait, wait_until};
+use crate::link::{Link, died_by};
+use crate::place::{Place, kill, lives, signal, wait, wait_until};
 use crate::processes::{children, descriptors, next_child, processor_time};
 use crate::sshd::Sshd;
 
@@ -89,7 +90,7 @@ fn no_descriptor_is_left_in_the_server_after_fifty_reconnects() {
     let mut proxy = None;
     for number in 2..RECONNECTS + 2 {
         let current = next_child(client.pid(), proxy);
-        signal(current, "KILL");
+        kill(current);
         proxy = Some(current);
         client.until("Connected");
         client.say(format!("line {number}\n"));
@@ -118,6 +119,24 @@ fn a_client_that_ends_behind_a_stopped_server_leaves_no_proxy() {
 }
 
 #[test]
+fn a_goodbye_to_a_stopped_server_counts_though_its_proxy_is_gone() {
+    let place = Place::new();
+    let mut client = Client::local(&place, &[], &COUNTER);
+    client.until("Connected");
+    let proxy = next_child(client.pid(), None);
+    let server = place.server_pid(&place.only_identifier()).unwrap();
+    signal(server, "STOP");
+    // One for the program, one for the client, which says goodbye and ends the proxy in the end.
+    client.signal("INT");
+    wait(Duration::from_millis(200));
+    client.signal("INT");
+    assert!(died_by(client.wait().status, Signal::INT));
+    assert!(!lives(proxy));
+    signal(server, "CONT");
+    place.is_left_clean();
+}
+
+#[test]
 fn the_streams_are_given_back_as_they_were() {
     let place = Place::new();
     let mut streams = Streams::proxy(&place, &["--identifier", "w", "--", "cat"]);
@@ -136,7 +155,7 @@ fn the_streams_are_given_back_as_they_were() {
 
     let mut streams = Streams::proxy(&place, &["--identifier", "w", "--reconnect"]);
     streams.is_attached();
-    signal(place.server_pid("w").unwrap(), "KILL");
+    kill(place.server_pid("w").unwrap());
     assert_eq!(streams.child.wait().unwrap().code(), Some(90));
     assert!(streams.block());
 }
@@ -174,7 +193,7 @@ fn ssh_ends_at_once_when_its_proxy_is_killed() {
     client.hears("1 one\n");
     let ssh = next_child(client.pid(), None);
     for proxy in proxies(&place) {
-        signal(proxy, "KILL");
+        kill(proxy);
     }
     // Though the server had the streams, too.
     wait_until("ssh ends", || !lives(ssh));

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::client::Client;
-use crate::place::{Place, signal, wait_until};
+use crate::place::{Place, kill, wait_until};
 use crate::processes::signal_if_there;
 
 /// What every script begins with: `$here` is the link's directory.
@@ -81,7 +81,7 @@ impl Link {
         self.carrier(self.cut.get() + 1);
         let carriers = self.carriers();
         self.cut.set(carriers.len());
-        signal(carriers[carriers.len() - 1], "KILL");
+        kill(carriers[carriers.len() - 1]);
     }
 
     /// Kills the current proxy, unless that has ended by itself.

@@ -9,7 +9,7 @@ use reattach::proto::verdict::EXIT_NOT_RUNNING;
 
 use crate::client::{COUNTER, Client, RESTLESS};
 use crate::link::Link;
-use crate::place::{Place, lives, signal, wait_until};
+use crate::place::{Place, kill, lives, signal, wait_until};
 use crate::processes::next_child;
 
 /// A client that looks after its link ten times as often as it would by itself.
@@ -27,7 +27,7 @@ fn a_killed_server_is_told_with_its_reason_within_a_second() {
         client.until("Connected");
         let clock = Clock::new();
         let killed_at = clock.now();
-        signal(place.server_pid("w").unwrap(), "KILL");
+        kill(place.server_pid("w").unwrap());
         let (end, took) = client.wait_since(clock, killed_at);
         fastest = fastest.min(took);
         assert_eq!(end.code(), Some(EXIT_NOT_RUNNING));
@@ -50,7 +50,7 @@ fn a_killed_server_is_one_sentence_for_people() {
     let mut client = Client::start(place.connect(&["--local", "--id", "w", "--", "cat"]));
     client.say("hello\n");
     client.hears("hello\n");
-    signal(place.server_pid("w").unwrap(), "KILL");
+    kill(place.server_pid("w").unwrap());
     let end = client.wait();
     assert_eq!(end.code(), Some(EXIT_NOT_RUNNING));
     assert_eq!(
@@ -67,7 +67,7 @@ fn a_server_that_died_during_an_outage_is_told_by_the_first_proxy_that_gets_thro
     client.until("Connected");
     link.down();
     client.until("Reconnecting");
-    signal(place.server_pid("w").unwrap(), "KILL");
+    kill(place.server_pid("w").unwrap());
     link.up();
     let end = client.wait();
     assert_eq!(end.code(), Some(EXIT_NOT_RUNNING));
@@ -153,7 +153,7 @@ fn a_program_does_not_outlive_a_killed_server() {
     wait_until("the program says its number", || client.heard_bytes() > 1);
     let program: u32 = client.heard(2, |text| String::from_utf8_lossy(text).trim().parse().unwrap());
     assert!(lives(program));
-    signal(place.server_pid("w").unwrap(), "KILL");
+    kill(place.server_pid("w").unwrap());
     assert_eq!(client.wait().code(), Some(90));
     wait_until("the program ends", || !lives(program));
 }

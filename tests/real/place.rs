@@ -144,13 +144,21 @@ pub(crate) fn verdict(output: &Output) -> Verdict {
 }
 
 /// Waits until it is so.
-pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    assert!(becomes_so(is_so), "still not: {what}");
+}
+
+/// Waits until it is so, and says whether it ever was.
+pub(crate) fn becomes_so(mut is_so: impl FnMut() -> bool) -> bool {
     let clock = Clock::new();
     let start = clock.now();
     while !is_so() {
-        assert!(clock.now().since(start) < PATIENCE, "still not: {what}");
+        if clock.now().since(start) >= PATIENCE {
+            return false;
+        }
         wait(Duration::from_millis(5));
     }
+    true
 }
 
 /// Lets time pass.
@@ -163,6 +171,13 @@ pub(crate) fn lives(pid: u32) -> bool {
     let output = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().unwrap();
     let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     !state.is_empty() && !state.starts_with('Z')
+}
+
+/// Kills a process that the test started. Its ends of everything are closed then, so that what the
+/// test does next comes after its end for everybody.
+pub(crate) fn kill(pid: u32) {
+    signal(pid, "KILL");
+    wait_until("the killed process ends", || !lives(pid));
 }
 
 /// Sends a signal to a process that the test started.

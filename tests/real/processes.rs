@@ -6,7 +6,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::place::{Place, wait_until};
+use crate::place::{Place, becomes_so, wait_until};
 
 impl Place {
     /// Every process that was started with this home, or one below it.
@@ -26,7 +26,10 @@ impl Place {
 
     /// Waits until no process and no file of anybody's is left here.
     pub(crate) fn is_left_clean(&self) {
-        wait_until("no process is left", || self.processes().is_empty());
+        if !becomes_so(|| self.processes().is_empty()) {
+            let left: Vec<_> = self.processes().into_iter().map(command_line).collect();
+            panic!("processes are left: {left:?}");
+        }
         assert_eq!(self.files(), Vec::<std::path::PathBuf>::new());
         let root = self.directory("any").parent().unwrap().to_owned();
         if let Ok(mut entries) = fs::read_dir(root) {
@@ -79,6 +82,13 @@ pub(crate) fn resident_bytes(pid: u32) -> u64 {
 /// The name of a process's program; empty if there is none.
 pub(crate) fn command_name(pid: u32) -> String {
     let output = Command::new("ps").args(["-o", "comm=", "-p", &pid.to_string()]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A process, as `ps` shows it.
+fn command_line(pid: u32) -> String {
+    let output =
+        Command::new("ps").args(["-o", "pid=,stat=,args=", "-p", &pid.to_string()]).output().unwrap();
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 

@@ -10,7 +10,7 @@ use reattach::session::Time;
 use crate::client::{COUNTER, Client, RESTLESS};
 use crate::dice::Dice;
 use crate::link::died_by;
-use crate::place::{Place, lives, signal, wait, wait_until};
+use crate::place::{Place, kill, lives, signal, wait, wait_until};
 use crate::processes::next_child;
 use crate::sshd::Sshd;
 
@@ -32,7 +32,7 @@ fn lines_arrive_once_and_in_order_though_ssh_is_killed() {
         client.say(lines);
         let ssh = next_child(client.pid(), last);
         wait(dice.delay(Duration::from_millis(400)));
-        signal(ssh, "KILL");
+        kill(ssh);
         last = Some(ssh);
     }
     client.hears((1..=sent).map(|n| format!("{n} line {n}\n")).collect::<String>());
@@ -56,7 +56,7 @@ fn bytes_of_any_kind_pass_through_ssh() {
             drop(input);
         });
         client.heard(bytes.len() / 2, |_| ());
-        signal(next_child(client.pid(), None), "KILL");
+        kill(next_child(client.pid(), None));
         client.heard(bytes.len(), |heard| assert!(heard == bytes));
     });
     assert_eq!(client.wait().code(), Some(0));
@@ -136,7 +136,7 @@ fn a_shared_connection_that_stays_open_keeps_nobody_waiting() {
     let mut client = sshd.client(&place, &words, &COUNTER);
     client.say("one\n");
     client.hears("1 one\n");
-    signal(next_child(client.pid(), None), "KILL");
+    kill(next_child(client.pid(), None));
     client.say("two\n");
     client.hears("1 one\n2 two\n");
     client.end_input();

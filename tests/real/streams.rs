@@ -10,7 +10,7 @@ use rustix::fs::{OFlags, fcntl_getfl};
 
 use crate::client::{COUNTER, Client};
 use crate::dice::Dice;
-use crate::place::{Place, signal, wait_until};
+use crate::place::{Place, kill, wait_until};
 
 /// A program that says what it read, in both outputs.
 const TEE: [&str; 3] = ["sh", "-c", "tee /dev/stderr"];
@@ -118,7 +118,7 @@ fn shared_streams_are_left_in_the_mode_they_were_in() {
             let mut client = shared.connect(&place, &["sh", "-c", &program]);
             shared.hears("ready\n");
             match code {
-                Some(90) => signal(place.server_pid("w").unwrap(), "KILL"),
+                Some(90) => kill(place.server_pid("w").unwrap()),
                 Some(_) | None => shared.input.as_mut().unwrap().write_all(b"7\n").unwrap(),
             }
             assert_eq!(client.wait().unwrap().code(), code);

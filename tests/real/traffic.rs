@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::client::{COUNTER, Client, RESTLESS};
 use crate::dice::Dice;
 use crate::link::Link;
-use crate::place::{Place, signal, wait};
+use crate::place::{Place, kill, wait};
 use crate::processes::{children, descriptors, next_child};
 
 const KILLS: usize = 50;
@@ -45,7 +45,7 @@ fn lines_arrive_once_and_in_order_though_the_proxy_is_killed_fifty_times() {
             let proxy = next_child(client.pid(), last);
             // At random moments: at once, and then it never attached; a little later, in its replay.
             wait(dice.delay(Duration::from_millis(60)));
-            signal(proxy, "KILL");
+            kill(proxy);
             last = Some(proxy);
             assert_eq!(place.server_pid(&identifier), Some(server));
         }
