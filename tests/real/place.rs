@@ -4,10 +4,12 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use reattach::io::clock::Clock;
 use reattach::proto::{Notice, Verdict};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::proxy::Proxy;
@@ -23,6 +25,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
+        heed_signals();
         let directory = tempfile::Builder::new().prefix("ra").tempdir_in("/tmp").unwrap();
         Place { home: directory.path().to_owned(), _directory: directory }
     }
@@ -129,6 +132,21 @@ impl Drop for Place {
             let _ = self.command(&[OsStr::new("stop"), &entry.file_name()]).output();
         }
     }
+}
+
+/// Whoever runs the tests may ignore what a terminal sends, as a shell does for its jobs in the
+/// background, and every program that we start would do so, too. What is caught is not inherited.
+fn heed_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or("0");
+        let ignored = u64::from_str_radix(mask.trim(), 16).unwrap();
+        let heeded = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM].map(Signal::as_raw);
+        for signal in heeded.into_iter().filter(|signal| ignored & (1 << (signal - 1)) != 0) {
+            signal_hook::flag::register(signal, Arc::default()).unwrap();
+        }
+    });
 }
 
 /// What a proxy said on its standard error, as its exit code confirms.
