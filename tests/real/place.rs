@@ -54,6 +54,14 @@ impl Place {
         &self.home
     }
 
+    /// A program of ours as it lies here, for somebody who may not run it where it was built. Not
+    /// copied by us: what another test starts meanwhile would have it open for writing for a
+    /// moment, in which it cannot be run.
+    pub(crate) fn copy_of(&self, program: &str) -> PathBuf {
+        assert!(Command::new("cp").arg(program).arg(&self.home).status().unwrap().success());
+        self.home.join(Path::new(program).file_name().unwrap())
+    }
+
     /// A server's directory.
     pub(crate) fn directory(&self, identifier: &str) -> PathBuf {
         self.home.join(".local/state/reattach").join(identifier)

@@ -129,9 +129,7 @@ fn a_foreign_directory_is_named_with_its_owner() {
 #[test]
 fn a_home_that_cannot_be_written_is_named() {
     let place = Place::for_anybody();
-    // Somebody else may not be allowed to run our program where it was built.
-    let program = place.home().join("reattach-server");
-    std::fs::copy(env!("CARGO_BIN_EXE_reattach-server"), &program).unwrap();
+    let program = place.copy_of(env!("CARGO_BIN_EXE_reattach-server"));
     std::fs::set_permissions(place.home(), std::fs::Permissions::from_mode(0o555)).unwrap();
     let mut command = Command::new(program);
     command.arg("proxy").args(CAT).env("HOME", place.home()).current_dir("/").stdin(Stdio::null());

@@ -119,9 +119,7 @@ fn a_place_that_cannot_hold_the_state_is_named() {
 #[test]
 fn a_home_that_cannot_be_written_is_named_to_the_user() {
     let place = Place::for_anybody();
-    // Somebody else may not be allowed to run our program where it was built.
-    let program = place.home().join("reattach");
-    fs::copy(env!("CARGO_BIN_EXE_reattach"), &program).unwrap();
+    let program = place.copy_of(env!("CARGO_BIN_EXE_reattach"));
     fs::set_permissions(place.home(), Permissions::from_mode(0o555)).unwrap();
     let mut command = Command::new(program);
     command.args(["connect", "--local", "--", "cat"]).env("HOME", place.home()).current_dir("/");

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use rustix::fs::FlockOperation;
 
 use super::child::{self, Ended};
@@ -105,7 +105,7 @@ impl Tree {
             Ended::Status(status) if status.code.success() => {
                 let program = self.scratch.join(&mutant.name);
                 let built = self.build.join(PROFILE).join("reattach-sim");
-                fs::copy(&built, &program)
+                copy(&built, &program, limit)
                     .with_context(|| format!("{} cannot be copied", built.display()))?;
                 Ok(Built::Program(program))
             }
@@ -170,6 +170,16 @@ fn names_in(folder: &Path) -> anyhow::Result<BTreeSet<std::ffi::OsString>> {
         entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<BTreeSet<_>, _>>()
     });
     listed.with_context(|| format!("{} cannot be read", folder.display()))
+}
+
+/// Copies a program that is to be run at once. Not here: what another thread starts meanwhile would
+/// have our copy open for writing for a moment, in which it cannot be run.
+fn copy(from: &Path, to: &Path, limit: Duration) -> anyhow::Result<()> {
+    match child::run(Command::new("cp").arg(from).arg(to), limit)? {
+        Ended::Status(status) if status.code.success() => Ok(()),
+        Ended::Status(status) => bail!("{}", status.errors.trim()),
+        Ended::TooLong => bail!("it takes too long"),
+    }
 }
 
 #[cfg(test)]
