@@ -9,8 +9,10 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::task::Poll;
 
+use futures::StreamExt;
+use futures::future::LocalBoxFuture;
+use futures::stream::FuturesUnordered;
 use rustix::io::Errno;
-use smol::LocalExecutor;
 use smol::future::or;
 
 use super::connect_args::ConnectArgs;
@@ -93,25 +95,27 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
         &mut modes,
     )?;
     let (client, driver) = Client::connect(args.target(), args.config());
-    let executor = LocalExecutor::new();
-    let driver = executor.spawn(driver);
-    let reporter = executor.spawn(report(client.clone(), Reporter::new(args)));
-    let mut pump = executor.spawn(pump_input(client.clone(), input));
-    let mut obedience = executor.spawn(obey(client.clone(), wishes));
-    executor
-        .run(async {
-            let ended = or(or(&mut obedience, &mut pump), pump_output(&client, output));
-            let ending = or(ended, never_attached(&client)).await;
-            pump.cancel().await;
-            obedience.cancel().await;
-            client.close();
-            reporter.await;
-            drop(client);
-            // The transport gets its goodbye, and its process is reaped.
-            driver.await;
-            Ok(ending)
-        })
-        .await
+    // Each is woken for itself only: what is looked at for nothing costs more than a keystroke.
+    let mut session: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
+    session.push(Box::pin(driver));
+    session.push(Box::pin(report(client.clone(), Reporter::new(args))));
+    let mut traffic: FuturesUnordered<LocalBoxFuture<'_, Ending>> = FuturesUnordered::new();
+    traffic.push(Box::pin(obey(client.clone(), wishes)));
+    traffic.push(Box::pin(pump_input(client.clone(), input)));
+    traffic.push(Box::pin(pump_output(client.clone(), output)));
+    traffic.push(Box::pin(never_attached(client.clone())));
+    let ended = async { traffic.next().await.expect("some of them never end by themselves") };
+    let ending = or(ended, async {
+        while session.next().await.is_some() {}
+        pending().await
+    });
+    let ending = ending.await;
+    drop(traffic);
+    client.close();
+    drop(client);
+    // The last state is told; the transport gets its goodbye, and its process is reaped.
+    while session.next().await.is_some() {}
+    Ok(ending)
 }
 
 /// Moves our input to the hosted program; ends only when the input cannot be read.
@@ -161,9 +165,9 @@ fn is_hung_up() -> bool {
 }
 
 /// Moves the hosted program's outputs to ours until the session is over and all is written.
-async fn pump_output(client: &Client, mut outputs: Outputs<'_>) -> Ending {
+async fn pump_output(client: Client, mut outputs: Outputs<'_>) -> Ending {
     loop {
-        match move_some(client, &mut outputs).await {
+        match move_some(&client, &mut outputs).await {
             Ok(true) => {}
             Ok(false) => return Ending::Status(client.status()),
             Err(Unwritable { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -266,7 +270,7 @@ async fn obey(client: Client, mut wishes: Wishes) -> Ending {
 }
 
 /// Ends when all attempts failed before the session was ever attached.
-async fn never_attached(client: &Client) -> Ending {
+async fn never_attached(client: Client) -> Ending {
     let mut change = client.last_change();
     loop {
         if change.status == Status::ReconnectExhausted && client.instance().is_none() {

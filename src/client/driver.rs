@@ -73,7 +73,7 @@ impl Driver {
         }
     }
 
-    /// Does what is due; true if something was, and what is due next is to be asked for.
+    /// Does what is due; true if something was, and there may be something to do because of it.
     fn drive_alarm(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
         let mut inner = self.shared.port.lock();
         let due = self.alarm.poll_due(now, inner.machine.poll_timeout(), cx);
@@ -84,17 +84,17 @@ impl Driver {
         due
     }
 
+    /// Does what the machine asks for; true if a transport was opened, which may have news.
     fn drive_effects(&mut self, now: Time) -> bool {
-        let mut any = false;
+        let mut opened = false;
         loop {
             let mut inner = self.shared.port.lock();
             let Some(effect) = inner.machine.poll_effect() else {
                 if std::mem::take(&mut self.was_told) {
                     inner.wake_waiters();
                 }
-                return any;
+                return opened;
             };
-            any = true;
             self.was_told = true;
             match effect {
                 Effect::Deliver(channel, payload) => {
@@ -106,6 +106,7 @@ impl Driver {
                     let command = self.target.command(launch, instance);
                     drop(inner);
                     self.open(now, attempt, launch, command);
+                    opened = true;
                 }
                 Effect::Close(attempt, bye) => {
                     drop(inner);
@@ -192,9 +193,10 @@ impl Future for Driver {
                 self.shared.port.lock().machine.handle_input(now, Input::Close);
             }
             let mut busy = self.drive_reads(now, cx);
-            busy |= self.drive_alarm(now, cx);
             busy |= self.drive_effects(now);
             busy |= self.drive_writes(cx);
+            // Last: all of the above may move what is due.
+            busy |= self.drive_alarm(now, cx);
             self.closing.retain_mut(|closing| closing.as_mut().poll(cx).is_pending());
             if !busy {
                 break;

@@ -176,8 +176,11 @@ impl Client {
     /// Waits for the change after the one that is known. A watcher that is slow gets them one by
     /// one; one that is [`CHANGES_MAX`] behind misses the oldest, which the numbers show.
     pub async fn changed(&self, known: &Change) -> Change {
-        let next =
-            |client: &Noted| client.changes.iter().find(|change| change.number > known.number).cloned();
+        let next = |client: &Noted| {
+            let newer = |change: &&Change| change.number > known.number;
+            // The newest first: mostly there is nothing new.
+            client.changes.back().filter(newer).and_then(|_| client.changes.iter().find(newer)).cloned()
+        };
         self.shared.port.wait(|inner| next(&inner.machine)).await
     }
 

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::task::{Context, Poll};
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use rustix::process::{Pid, Signal};
 use smol::Timer;
 use smol::channel::{Receiver, Sender, bounded};
@@ -28,7 +30,8 @@ pub(super) struct Transport {
     pub(super) link: Link,
     process: Leash,
     notices: Receiver<Notice>,
-    watch: Pin<Box<dyn Future<Output = Said> + Send>>,
+    /// Woken for itself only: it has nothing to do while bytes pass.
+    watch: FuturesUnordered<Pin<Box<dyn Future<Output = Said> + Send>>>,
     said: Option<Said>,
 }
 
@@ -92,16 +95,16 @@ impl Transport {
         let reader = FrameReader::after_preamble(Polled::new(output).map_err(fail)?);
         let writer = FrameWriter::new(Polled::new(input).map_err(fail)?);
         let (told, notices) = bounded(1);
-        let watch = watch(Pid::from_child(child), Source::new(errors).map_err(fail)?, told);
+        let watch: Pin<Box<dyn Future<Output = Said> + Send>> =
+            Box::pin(watch(Pid::from_child(child), Source::new(errors).map_err(fail)?, told));
         let link = Link::new(reader, writer);
-        Ok(Transport { attempt, link, process, notices, watch: Box::pin(watch), said: None })
+        let watch = FuturesUnordered::from_iter([watch]);
+        Ok(Transport { attempt, link, process, notices, watch, said: None })
     }
 
     /// News of the process, told after all that came before it on its output.
     pub(super) fn poll_process(&mut self, cx: &mut Context<'_>) -> Option<News> {
-        if self.said.is_none()
-            && let Poll::Ready(said) = self.watch.as_mut().poll(cx)
-        {
+        if let Poll::Ready(Some(said)) = self.watch.poll_next_unpin(cx) {
             self.said = Some(said);
         }
         if let Ok(Notice::Started) = self.notices.try_recv() {
@@ -110,7 +113,6 @@ impl Transport {
         let said = self.said.take()?;
         // It has ended, so this does not wait.
         let status = self.process.0.wait().map_or(crate::proto::ProgramExit::Code(255), program_exit);
-        self.watch = Box::pin(std::future::pending());
         let last_words = said.words();
         Some(News::Exited(ProxyExit { status, verdict: said.verdict, last_words }))
     }

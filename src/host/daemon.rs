@@ -3,15 +3,17 @@
 //! Starting, leaving word and exiting are left to whoever calls [`run`].
 
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::Stream;
+use futures::future::LocalBoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{Stream, StreamExt};
+use smol::Timer;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
-use smol::{LocalExecutor, Timer};
 
 use super::application::{Application, Delivery, Session};
 use super::pairing::{Attachment, Listeners, accept};
@@ -47,14 +49,6 @@ pub async fn run<A: Application>(
     let port = Arc::new(Port::new(Server::new(config, instance, clock.now()), clock));
     let (attached, attachments) = bounded(ATTACHING_MAX);
     let (signals, signalled) = bounded(SIGNALS_MAX);
-    let executor = LocalExecutor::new();
-    // Tasks of their own, so that each is polled only when it has something to do.
-    let acceptor = executor.spawn(accept(listeners, attached));
-    let application = executor.spawn(host(application, Session::new(Arc::clone(&port), signalled)));
-    let stopper = executor.spawn(async {
-        let reason = stop.await;
-        port.apply(|server, now| server.handle_input(now, Input::Stop(reason)));
-    });
     let mut driver = Driver {
         port: &port,
         attachments: Box::pin(attachments),
@@ -67,18 +61,45 @@ pub async fn run<A: Application>(
         ended: None,
         was_told: false,
     };
-    let driven = executor.spawn(async move {
+    let driven = async {
         let reason = poll_fn(|cx| driver.poll(cx)).await;
-        (reason, driver.links)
-    });
-    let (reason, links) = executor.run(driven).await;
-    drop((stopper, acceptor));
+        Some((reason, std::mem::take(&mut driver.links)))
+    };
+    let stopped = async {
+        let reason = stop.await;
+        port.apply(|server, now| server.handle_input(now, Input::Stop(reason)));
+        None
+    };
+    let accepted = async {
+        accept(listeners, attached).await;
+        None
+    };
+    // Each is woken for itself only: what is looked at for nothing costs more than a keystroke.
+    let mut server: FuturesUnordered<LocalBoxFuture<'_, _>> = FuturesUnordered::new();
+    server.push(Box::pin(driven));
+    server.push(Box::pin(stopped));
+    server.push(Box::pin(accepted));
+    let application = host(application, Session::new(Arc::clone(&port), signalled));
+    let mut application = FuturesUnordered::from_iter([Box::pin(application)]);
+    let ended = async {
+        loop {
+            if let Some(ended) = server.next().await.expect("the driver is the last to end") {
+                break ended;
+            }
+        }
+    };
+    let (reason, links) = or(ended, async {
+        application.next().await;
+        pending().await
+    })
+    .await;
+    drop(server);
     // A little more than the application has for itself: what it says last is not waited for twice.
-    executor
-        .run(or(application, async {
-            Timer::after(APP_GRACE * 2).await;
-        }))
-        .await;
+    let grace = async {
+        Timer::after(APP_GRACE * 2).await;
+        None
+    };
+    or(application.next(), grace).await;
     Ended { reason, _links: links }
 }
 
@@ -129,9 +150,10 @@ impl Driver<'_> {
             let now = self.port.now();
             let mut busy = self.drive_attachments(now, cx);
             busy |= self.drive_reads(now, cx);
-            busy |= self.drive_alarm(now, cx);
             self.drive_effects();
             busy |= self.drive_writes(cx);
+            // Last: all of the above may move what is due.
+            busy |= self.drive_alarm(now, cx);
             self.farewells.retain_mut(|farewell| farewell.as_mut().poll(cx).is_pending());
             if let Some(reason) = self.ended {
                 return Poll::Ready(reason);
@@ -181,7 +203,7 @@ impl Driver<'_> {
         more
     }
 
-    /// Does what is due; true if something was, and what is due next is to be asked for.
+    /// Does what is due; true if something was, and there may be something to do because of it.
     fn drive_alarm(&mut self, now: Time, cx: &mut Context<'_>) -> bool {
         let mut inner = self.port.lock();
         let due = self.alarm.poll_due(now, inner.machine.poll_timeout(), cx);

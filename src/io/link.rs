@@ -118,19 +118,16 @@ impl Link {
         if self.write_over {
             return false;
         }
-        // What was queued before is as good as given now: writing it makes room, too.
-        let mut given = !self.writer.has_room();
-        while self.writer.has_room() {
-            let Some(frame) = next() else {
-                break;
-            };
+        while self.writer.has_room()
+            && let Some(frame) = next()
+        {
             self.writer.push(&frame);
-            given = true;
         }
+        let was_full = !self.writer.has_room();
         match self.writer.poll_flush(cx) {
             Poll::Pending => false,
             // What was written made room for more.
-            Poll::Ready(Ok(())) => given,
+            Poll::Ready(Ok(())) => was_full,
             Poll::Ready(Err(_)) => {
                 self.write_over = true;
                 false

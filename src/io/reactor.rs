@@ -126,12 +126,13 @@ impl Reactor {
     fn wait(&self, alert: &Alert, pipe: &OwnedFd) -> io::Result<()> {
         let mut inner = self.inner.borrow_mut();
         let due = inner.sleepers.first_key_value().map(|((at, _), _)| *at);
-        let mut fds = vec![PollFd::new(pipe, PollFlags::IN)];
-        let mut keys = Vec::new();
+        let mut fds = Vec::with_capacity(1 + inner.watched.len());
+        fds.push(PollFd::new(pipe, PollFlags::IN));
+        let mut answers = Vec::with_capacity(inner.watched.len());
         for (key, watched) in &inner.watched {
             if watched.is_awaited() {
                 fds.push(PollFd::new(&watched.fd, watched.flags()));
-                keys.push(*key);
+                answers.push((*key, PollFlags::empty()));
             }
         }
         alert.is_asleep.store(true, Ordering::SeqCst);
@@ -148,15 +149,17 @@ impl Reactor {
         if polled.is_err() {
             return Ok(());
         }
-        let answers: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
-        drop(fds);
-        if !answers[0].is_empty() {
+        if !fds[0].revents().is_empty() {
             let _ = rustix::io::read(pipe, &mut [0; 64]);
         }
+        for ((_, answer), fd) in answers.iter_mut().zip(&fds[1..]) {
+            *answer = fd.revents();
+        }
+        drop(fds);
         let mut woken = Vec::new();
-        for (key, answer) in keys.iter().zip(&answers[1..]) {
-            let watched = inner.watched.get_mut(key).expect("nothing was removed meanwhile");
-            woken.extend(watched.answer(*answer));
+        for (key, answer) in answers.into_iter().filter(|(_, answer)| !answer.is_empty()) {
+            let watched = inner.watched.get_mut(&key).expect("nothing was removed meanwhile");
+            woken.extend(watched.answer(answer));
         }
         if due.is_some() {
             let now = self.clock.now();
