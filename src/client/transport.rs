@@ -12,7 +12,7 @@ use futures::stream::FuturesUnordered;
 use rustix::process::{Pid, Signal};
 use smol::Timer;
 use smol::channel::{Receiver, Sender, bounded};
-use smol::future::or;
+use smol::future::{or, yield_now};
 
 use crate::io::child::{Waiting, ended, program_exit, signal};
 use crate::io::framed::{FrameReader, FrameWriter};
@@ -157,12 +157,7 @@ async fn watch(pid: Pid, mut errors: Source, notices: Sender<Notice>) -> Said {
     let mut lines = Lines::default();
     let ended_first = or(
         async {
-            while let Ok(bytes) = errors.read().await {
-                if bytes.is_empty() {
-                    break;
-                }
-                lines.push(&bytes, |line| said.take(line, &notices));
-            }
+            said.listen(&mut errors, &mut lines, &notices).await;
             false
         },
         async {
@@ -173,15 +168,7 @@ async fn watch(pid: Pid, mut errors: Source, notices: Sender<Notice>) -> Said {
     .await;
     if ended_first {
         // What it wrote is in the pipe; a process that it left behind may hold that open for ever.
-        let rest = async {
-            while let Ok(bytes) = errors.read().await {
-                if bytes.is_empty() {
-                    break;
-                }
-                lines.push(&bytes, |line| said.take(line, &notices));
-            }
-        };
-        or(rest, async {
+        or(said.listen(&mut errors, &mut lines, &notices), async {
             Timer::after(LAST_WORDS_WAIT).await;
         })
         .await;
@@ -193,6 +180,18 @@ async fn watch(pid: Pid, mut errors: Source, notices: Sender<Notice>) -> Said {
 }
 
 impl Said {
+    /// Until the end of standard error.
+    async fn listen(&mut self, errors: &mut Source, lines: &mut Lines, notices: &Sender<Notice>) {
+        while let Ok(bytes) = errors.read().await {
+            if bytes.is_empty() {
+                break;
+            }
+            lines.push(&bytes, |line| self.take(line, notices));
+            // Who writes faster than we read must not keep everything else from its turn.
+            yield_now().await;
+        }
+    }
+
     fn take(&mut self, line: &str, notices: &Sender<Notice>) {
         match Notice::from_line(line) {
             Some(Notice::Exit(verdict)) => self.verdict = Some(verdict),

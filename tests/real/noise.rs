@@ -1,9 +1,10 @@
 //! What comes before the server's first byte: banners of login shells, and things that never end.
 
 use reattach::proto::limits::NOISE_BYTES_MAX;
+use rustix::process::Signal;
 
 use crate::client::Client;
-use crate::link::Link;
+use crate::link::{Link, died_by};
 use crate::place::{Place, wait_until};
 
 #[test]
@@ -83,4 +84,44 @@ fn a_shell_that_has_no_server_says_so() {
         "{:?}",
         end.said
     );
+}
+
+#[test]
+fn a_flood_on_standard_error_stops_nothing() {
+    let place = Place::new();
+    // It ends when nobody reads it any more.
+    let link = Link::with_script(r#"yes >&2 & echo $$ >> "$here/carriers"; exec "$@""#);
+    let mut client = link.client(&place, &["--backoff-min", "1ms"], &["sh", "-c", "cat; exit 7"]);
+    client.say("one\n");
+    client.hears("one\n");
+    link.cut();
+    client.until("Reconnecting");
+    client.say("two\n");
+    client.hears("one\ntwo\n");
+    client.end_input();
+    assert_eq!(client.wait().code(), Some(7));
+    place.is_left_clean();
+}
+
+#[test]
+fn a_transport_that_only_floods_standard_error_is_given_up_in_time_and_ends_with_the_client() {
+    let place = Place::new();
+    let link = Link::with_script(
+        r#"if [ -e "$here/flood" ]; then exec yes >&2; fi; echo $$ >> "$here/carriers"; exec "$@""#,
+    );
+    let words = ["--backoff-min", "1ms", "--open-timeout", "300ms", "--max-attempts", "2"];
+    let mut client = link.client(&place, &words, &["cat"]);
+    client.until("Connected");
+    std::fs::write(link.path("flood"), "").unwrap();
+    link.cut();
+    client.until("ReconnectExhausted");
+    client.signal("USR1");
+    client.until("Reconnecting");
+    client.signal("TERM");
+    client.signal("TERM");
+    assert!(died_by(client.wait().status, Signal::TERM));
+    for server in place.servers() {
+        crate::place::signal(server, "TERM");
+    }
+    wait_until("no process is left", || place.processes().is_empty());
 }
