@@ -11,6 +11,7 @@ use super::{Received, Shared};
 use crate::io::alarm::Alarm;
 use crate::io::link::LinkNews;
 use crate::io::memory::Hoard;
+use crate::proto::limits::ROUNDS_MAX;
 use crate::session::Time;
 use crate::session::client::{Attempt, Effect, Input, Launch, News};
 
@@ -39,6 +40,21 @@ impl Driver {
             hoard: Hoard::default(),
             was_told: false,
         }
+    }
+
+    /// A round; true if there may be more at once.
+    fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.shared.port.now();
+        if self.shared.port.lock().is_abandoned() {
+            self.shared.port.lock().machine.handle_input(now, Input::Close);
+        }
+        let mut busy = self.drive_reads(now, cx);
+        busy |= self.drive_effects(now);
+        busy |= self.drive_writes(cx);
+        // Last: all of the above may move what is due.
+        busy |= self.drive_alarm(now, cx);
+        self.closing.retain_mut(|closing| closing.as_mut().poll(cx).is_pending());
+        busy
     }
 
     /// Hands in what has come; true if there may be more at once.
@@ -187,20 +203,10 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // Before the work: whoever acts on the machine meanwhile wakes us for another round.
         self.shared.port.lock().park_driver(cx);
-        loop {
-            let now = self.shared.port.now();
-            if self.shared.port.lock().is_abandoned() {
-                self.shared.port.lock().machine.handle_input(now, Input::Close);
-            }
-            let mut busy = self.drive_reads(now, cx);
-            busy |= self.drive_effects(now);
-            busy |= self.drive_writes(cx);
-            // Last: all of the above may move what is due.
-            busy |= self.drive_alarm(now, cx);
-            self.closing.retain_mut(|closing| closing.as_mut().poll(cx).is_pending());
-            if !busy {
-                break;
-            }
+        if (0..ROUNDS_MAX).all(|_| self.drive(cx)) {
+            // However much there is, everything else has its turn.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let Driver { shared, hoard, .. } = &mut *self;
         let inner = shared.port.lock();

@@ -23,7 +23,7 @@ use crate::io::framed::{FrameReader, FrameWriter};
 use crate::io::link::{Link, LinkNews};
 use crate::io::memory::Hoard;
 use crate::io::port::Port;
-use crate::proto::limits::{APP_GRACE, ATTACHING_MAX, FAREWELL_TIMEOUT, SIGNALS_MAX};
+use crate::proto::limits::{APP_GRACE, ATTACHING_MAX, FAREWELL_TIMEOUT, ROUNDS_MAX, SIGNALS_MAX};
 use crate::proto::{Frame, GoneReason, InstanceId, ProgramExit};
 use crate::session::server::{Effect, Input, News, Server, TransportId};
 use crate::session::{ServerConfig, Time};
@@ -61,7 +61,8 @@ pub async fn run<A: Application>(
         ended: None,
         was_told: false,
     };
-    let driven = async {
+    // With it go the farewells, which nobody drives any more.
+    let driven = async move {
         let reason = poll_fn(|cx| driver.poll(cx)).await;
         Some((reason, std::mem::take(&mut driver.links)))
     };
@@ -146,15 +147,8 @@ impl Driver<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<GoneReason> {
         // Before the work: whoever acts on the machine meanwhile wakes us for another round.
         self.port.lock().park_driver(cx);
-        loop {
-            let now = self.port.now();
-            let mut busy = self.drive_attachments(now, cx);
-            busy |= self.drive_reads(now, cx);
-            self.drive_effects();
-            busy |= self.drive_writes(cx);
-            // Last: all of the above may move what is due.
-            busy |= self.drive_alarm(now, cx);
-            self.farewells.retain_mut(|farewell| farewell.as_mut().poll(cx).is_pending());
+        for _ in 0..ROUNDS_MAX {
+            let busy = self.drive(cx);
             if let Some(reason) = self.ended {
                 return Poll::Ready(reason);
             }
@@ -164,6 +158,22 @@ impl Driver<'_> {
                 return Poll::Pending;
             }
         }
+        // However much there is, everything else has its turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// A round; true if there may be more at once.
+    fn drive(&mut self, cx: &mut Context<'_>) -> bool {
+        let now = self.port.now();
+        let mut busy = self.drive_attachments(now, cx);
+        busy |= self.drive_reads(now, cx);
+        self.drive_effects();
+        busy |= self.drive_writes(cx);
+        // Last: all of the above may move what is due.
+        busy |= self.drive_alarm(now, cx);
+        self.farewells.retain_mut(|farewell| farewell.as_mut().poll(cx).is_pending());
+        busy
     }
 
     fn drive_attachments(&mut self, now: Time, cx: &mut Context<'_>) -> bool {

@@ -1,7 +1,8 @@
 //! A hosted program: a child on its standard streams.
 //!
 //! It leads a process group of its own, so that signals reach its helpers too, and nothing of the
-//! group outlives the session.
+//! group outlives the session. If the server is killed, only the program itself dies with it: helpers
+//! that do not mind the end of their standard streams stay, and there is no proof left whose they were.
 
 use std::ffi::OsString;
 use std::future::Future;

@@ -21,10 +21,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::clock::Clock;
+use crate::proto::limits::TURNS_MAX;
 use crate::session::Time;
-
-/// Rounds of work in a row after which descriptors are looked at, though there is more work.
-const ROUNDS_MAX: u32 = 16;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Reactor>>> = const { RefCell::new(None) };
@@ -58,18 +56,18 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> io::Result<T> {
     let _current = Current::set(Rc::clone(&reactor));
     let waker = Waker::from(Arc::clone(&alert));
     let mut future = pin!(future);
-    let mut rounds = 0;
+    let mut turns = 0;
     loop {
         alert.is_woken.store(false, Ordering::SeqCst);
         if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return Ok(result);
         }
-        rounds += 1;
+        turns += 1;
         let is_woken = alert.is_woken.load(Ordering::SeqCst);
-        if is_woken && rounds < ROUNDS_MAX {
+        if is_woken && turns < TURNS_MAX {
             continue;
         }
-        rounds = 0;
+        turns = 0;
         reactor.wait(&alert, &pipe)?;
     }
 }

@@ -237,6 +237,14 @@ pub const CHANGES_MAX: usize = 64;
 /// than a pipe holds, so that what was written to one before its lender ended is read in one turn.
 pub const FILLS_MAX: usize = 8;
 
+/// Rounds of reads, effects and writes that a driver makes in a row before the tasks beside it get
+/// their turn: some 10 ms of bulk. One each makes lines in bulk a sixth slower.
+pub const ROUNDS_MAX: usize = 4;
+
+/// Turns of all tasks in a row after which descriptors and timers are looked at, though there is more
+/// to do: more than one message takes, so that it costs no further system call.
+pub const TURNS_MAX: usize = 16;
+
 /// Bytes on standard error that nobody reads, beyond which a client takes no more output either:
 /// as much as it holds in the other direction.
 pub const UNREAD_ERRORS_BYTES_MAX: usize = UNACKED_BYTES_MAX;
