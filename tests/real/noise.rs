@@ -3,9 +3,22 @@
 use reattach::proto::limits::NOISE_BYTES_MAX;
 use rustix::process::Signal;
 
-use crate::client::Client;
+use crate::client::{Client, Ended};
 use crate::link::{Link, died_by};
 use crate::place::{Place, wait_until};
+
+/// What becomes of a client that says a word, loses its link, says another, and hears both.
+fn end_after_a_cut(place: &Place, link: &Link, program: &[&str]) -> Ended {
+    let mut client = link.client(place, &["--backoff-min", "1ms"], program);
+    client.say("one\n");
+    client.hears("one\n");
+    link.cut();
+    client.until("Reconnecting");
+    client.say("two\n");
+    client.hears("one\ntwo\n");
+    client.end_input();
+    client.wait()
+}
 
 #[test]
 fn banners_before_the_preamble_are_survived() {
@@ -14,15 +27,7 @@ fn banners_before_the_preamble_are_survived() {
     let link = Link::with_script(&format!(
         "{banner}\necho 'Warning: everything is watched' >&2\necho $$ >> \"$here/carriers\"; exec \"$@\""
     ));
-    let mut client = link.client(&place, &["--backoff-min", "1ms"], &["cat"]);
-    client.say("one\n");
-    client.hears("one\n");
-    link.cut();
-    client.until("Reconnecting");
-    client.say("two\n");
-    client.hears("one\ntwo\n");
-    client.end_input();
-    let end = client.wait();
+    let end = end_after_a_cut(&place, &link, &["cat"]);
     // Neither the banner nor the warning is the program's.
     assert_eq!((end.code(), end.text(), end.said), (Some(0), "one\ntwo\n".to_owned(), vec![]));
     place.is_left_clean();
@@ -91,15 +96,7 @@ fn a_flood_on_standard_error_stops_nothing() {
     let place = Place::new();
     // It ends when nobody reads it any more.
     let link = Link::with_script(r#"yes >&2 & echo $$ >> "$here/carriers"; exec "$@""#);
-    let mut client = link.client(&place, &["--backoff-min", "1ms"], &["sh", "-c", "cat; exit 7"]);
-    client.say("one\n");
-    client.hears("one\n");
-    link.cut();
-    client.until("Reconnecting");
-    client.say("two\n");
-    client.hears("one\ntwo\n");
-    client.end_input();
-    assert_eq!(client.wait().code(), Some(7));
+    assert_eq!(end_after_a_cut(&place, &link, &["sh", "-c", "cat; exit 7"]).code(), Some(7));
     place.is_left_clean();
 }
 
