@@ -1,6 +1,6 @@
 //! One attempt's process: its bytes, its word on standard error, and its end.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
@@ -118,37 +118,47 @@ impl Transport {
     }
 
     /// Ends the transport: with a last frame if there is one and it gets through, in any case soon.
-    pub(super) async fn close(mut self, bye: Option<Bye>) {
-        let graceful = bye.is_some();
-        if let Some(bye) = bye {
-            or(self.link.finish(&Frame::Bye(bye)), async {
-                Timer::after(FAREWELL_TIMEOUT).await;
-            })
-            .await;
-        }
-        let Transport { link, mut process, .. } = self;
-        drop(link);
-        let pid = Pid::from_child(&process.0);
-        // Already reaped, if its end was told before.
-        if matches!(process.0.try_wait(), Ok(Some(_)) | Err(_)) {
-            return;
-        }
-        let has_ended = async |grace| {
-            or(async { ended(pid, Waiting::best()).await.is_ok() }, async {
-                Timer::after(grace).await;
-                false
-            })
-            .await
+    pub(super) async fn close(self, bye: Option<Bye>) {
+        let Transport { link, process, mut watch, .. } = self;
+        // A process that finds nobody to read its last words would not end.
+        let listen = async {
+            watch.next().await;
+            pending().await
         };
-        if !(graceful && has_ended(FAREWELL_TIMEOUT).await) {
-            signal(&process.0, Signal::TERM);
-            if !has_ended(TRANSPORT_GRACE).await {
-                signal(&process.0, Signal::KILL);
-                let _ = ended(pid, Waiting::best()).await;
-            }
-        }
-        let _ = process.0.wait();
+        or(end(link, process, bye), listen).await;
     }
+}
+
+/// Says goodbye, and waits for the end of the process or brings it about.
+async fn end(mut link: Link, mut process: Leash, bye: Option<Bye>) {
+    let graceful = bye.is_some();
+    if let Some(bye) = bye {
+        or(link.finish(&Frame::Bye(bye)), async {
+            Timer::after(FAREWELL_TIMEOUT).await;
+        })
+        .await;
+    }
+    drop(link);
+    let pid = Pid::from_child(&process.0);
+    // Already reaped, if its end was told before.
+    if matches!(process.0.try_wait(), Ok(Some(_)) | Err(_)) {
+        return;
+    }
+    let has_ended = async |grace| {
+        or(async { ended(pid, Waiting::best()).await.is_ok() }, async {
+            Timer::after(grace).await;
+            false
+        })
+        .await
+    };
+    if !(graceful && has_ended(FAREWELL_TIMEOUT).await) {
+        signal(&process.0, Signal::TERM);
+        if !has_ended(TRANSPORT_GRACE).await {
+            signal(&process.0, Signal::KILL);
+            let _ = ended(pid, Waiting::best()).await;
+        }
+    }
+    let _ = process.0.wait();
 }
 
 /// Reads standard error until the process has ended, and what it said last.
@@ -186,9 +196,11 @@ impl Said {
             if bytes.is_empty() {
                 break;
             }
-            lines.push(&bytes, |line| self.take(line, notices));
-            // Who writes faster than we read must not keep everything else from its turn.
-            yield_now().await;
+            for some in bytes.chunks(LINE_BYTES_MAX) {
+                lines.push(some, |line| self.take(line, notices));
+                // Who writes faster than we read must not keep everything else from its turn.
+                yield_now().await;
+            }
         }
     }
 

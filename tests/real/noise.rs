@@ -101,6 +101,24 @@ fn a_flood_on_standard_error_stops_nothing() {
 }
 
 #[test]
+fn a_flood_on_standard_error_does_not_keep_a_transport_from_its_end() {
+    let place = Place::new();
+    // The proxy's last words go where the flood goes.
+    let link = Link::with_script(r#"yes >&2 & "$@"; touch "$here/ended""#);
+    // On a busy machine the client's patience may not be enough; without a reader it never is.
+    let ended = (0..10).any(|_| {
+        let mut client = link.client(&place, &[], &["cat"]);
+        client.say("one\n");
+        client.hears("one\n");
+        client.end_input();
+        assert_eq!(client.wait().code(), Some(0));
+        link.path("ended").exists()
+    });
+    assert!(ended, "it was killed");
+    place.is_left_clean();
+}
+
+#[test]
 fn a_transport_that_only_floods_standard_error_is_given_up_in_time_and_ends_with_the_client() {
     let place = Place::new();
     let link = Link::with_script(
