@@ -108,8 +108,8 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     let ending = or(ended, async {
         while session.next().await.is_some() {}
         pending().await
-    });
-    let ending = ending.await;
+    })
+    .await;
     drop(traffic);
     client.close();
     drop(client);

@@ -11,7 +11,7 @@ use super::{Received, Shared};
 use crate::io::alarm::Alarm;
 use crate::io::link::LinkNews;
 use crate::io::memory::Hoard;
-use crate::proto::limits::ROUNDS_MAX;
+use crate::io::turn;
 use crate::session::Time;
 use crate::session::client::{Attempt, Effect, Input, Launch, News};
 
@@ -203,9 +203,7 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // Before the work: whoever acts on the machine meanwhile wakes us for another round.
         self.shared.port.lock().park_driver(cx);
-        if (0..ROUNDS_MAX).all(|_| self.drive(cx)) {
-            // However much there is, everything else has its turn.
-            cx.waker().wake_by_ref();
+        if !turn::is_done(cx, |cx| self.drive(cx)) {
             return Poll::Pending;
         }
         let Driver { shared, hoard, .. } = &mut *self;

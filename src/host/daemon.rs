@@ -23,7 +23,8 @@ use crate::io::framed::{FrameReader, FrameWriter};
 use crate::io::link::{Link, LinkNews};
 use crate::io::memory::Hoard;
 use crate::io::port::Port;
-use crate::proto::limits::{APP_GRACE, ATTACHING_MAX, FAREWELL_TIMEOUT, ROUNDS_MAX, SIGNALS_MAX};
+use crate::io::turn;
+use crate::proto::limits::{APP_GRACE, ATTACHING_MAX, FAREWELL_TIMEOUT, SIGNALS_MAX};
 use crate::proto::{Frame, GoneReason, InstanceId, ProgramExit};
 use crate::session::server::{Effect, Input, News, Server, TransportId};
 use crate::session::{ServerConfig, Time};
@@ -147,19 +148,14 @@ impl Driver<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<GoneReason> {
         // Before the work: whoever acts on the machine meanwhile wakes us for another round.
         self.port.lock().park_driver(cx);
-        for _ in 0..ROUNDS_MAX {
-            let busy = self.drive(cx);
-            if let Some(reason) = self.ended {
-                return Poll::Ready(reason);
-            }
-            if !busy {
-                let machine = &self.port.lock().machine;
-                self.hoard.poll(machine.outbox(), machine.inbox(), cx);
-                return Poll::Pending;
-            }
+        let is_done = turn::is_done(cx, |cx| self.drive(cx) && self.ended.is_none());
+        if let Some(reason) = self.ended {
+            return Poll::Ready(reason);
         }
-        // However much there is, everything else has its turn.
-        cx.waker().wake_by_ref();
+        if is_done {
+            let machine = &self.port.lock().machine;
+            self.hoard.poll(machine.outbox(), machine.inbox(), cx);
+        }
         Poll::Pending
     }
 

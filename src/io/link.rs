@@ -156,14 +156,15 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::io::{Seek, Write};
     use std::os::unix::net::UnixStream;
 
     use bytes::{Bytes, BytesMut};
     use rustix::pipe::pipe;
 
-    use super::super::reactor;
+    use super::super::{pipe as pipes, reactor};
     use super::*;
-    use crate::proto::limits::CHUNK_BYTES;
+    use crate::proto::limits::{CHUNK_BYTES, READ_BYTES};
     use crate::proto::{Channel, encode_head};
 
     #[test]
@@ -195,6 +196,46 @@ mod tests {
             .await;
             let frames = told.iter().filter(|news| matches!(news, LinkNews::Frame(_))).count();
             assert!(frames == 2 && matches!(told.last(), Some(LinkNews::Ended)), "{told:?}");
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn who_never_ends_is_heard_for_a_turn_at_a_time_also_at_the_end() {
+        // A buffer may have somewhat more room than it was asked for.
+        const TURN_BYTES: usize = 2 * FILLS_MAX * READ_BYTES;
+        reactor::block_on(async {
+            // More than the three turns below take; how much was read is the file's position.
+            let mut bytes = BytesMut::new();
+            while bytes.len() <= 3 * TURN_BYTES {
+                encode_head(&Frame::Pong(1), &mut bytes);
+            }
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            file.rewind().unwrap();
+            let reader = Polled::new(file.try_clone().unwrap().into()).unwrap();
+            // Nobody reads what is written, and the pipe is full.
+            let (_unread, full) = pipe().unwrap();
+            let writer = Polled::new(full).unwrap();
+            pipes::widen(&writer);
+            while rustix::io::write(&writer, &[0; 4096]).is_ok() {}
+            let mut link = Link::new(FrameReader::at_once(reader), FrameWriter::new(writer));
+
+            let mut before = 0;
+            let mut read_bytes = || {
+                let position = usize::try_from(file.stream_position().unwrap()).unwrap();
+                position - std::mem::replace(&mut before, position)
+            };
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            {
+                let mut finish = std::pin::pin!(link.finish(&Frame::Ping(1)));
+                for _ in 0..2 {
+                    assert!(finish.as_mut().poll(&mut cx).is_pending());
+                    assert!((1..=TURN_BYTES).contains(&read_bytes()));
+                }
+            }
+            link.poll_last_news(&mut cx, drop);
+            assert!((1..=TURN_BYTES).contains(&read_bytes()));
         })
         .unwrap();
     }

@@ -20,6 +20,7 @@
 //! room        whether the system lets us open enough files
 //! sleep       a time to come that a task can wait for
 //! stdio       our own standard streams, and those of children
+//! turn        how long a task works before the others
 //! ```
 //!
 //! What is said and when is left to the machines; which processes and files there are, to the host.
@@ -43,3 +44,4 @@ pub mod reactor;
 pub mod room;
 pub mod sleep;
 pub mod stdio;
+pub mod turn;

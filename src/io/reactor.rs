@@ -336,6 +336,24 @@ mod tests {
     }
 
     #[test]
+    fn descriptors_are_looked_at_though_there_is_always_more_to_do() {
+        let mut turns = 0;
+        block_on(async {
+            let (reader, writer) = rustix::pipe::pipe().unwrap();
+            rustix::io::write(&writer, b"word").unwrap();
+            let reader = Polled::new(reader).unwrap();
+            let busy = poll_fn(|cx| {
+                turns += 1;
+                cx.waker().wake_by_ref();
+                reader.poll_readable(cx)
+            });
+            busy.await.unwrap();
+        })
+        .unwrap();
+        assert_eq!(turns, TURNS_MAX + 1);
+    }
+
+    #[test]
     fn the_end_of_the_other_side_is_noticed_both_ways() {
         block_on(async {
             let (reader, writer) = rustix::pipe::pipe().unwrap();

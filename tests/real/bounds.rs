@@ -2,17 +2,14 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use reattach::io::clock::Clock;
 use reattach::proto::limits::BULK_REST;
-use reattach::proto::{Frame, encode};
 
 use crate::client::{Client, RESTLESS};
 use crate::link::Link;
-use crate::place::{PATIENCE, Place, wait, wait_until};
+use crate::place::{Place, wait, wait_until};
 use crate::processes::{next_child, resident_bytes};
 
 /// What one side may hold of unread messages, and as much for pipes, sockets and the program itself.
@@ -172,28 +169,4 @@ fn a_program_that_does_not_read_is_waited_for_and_no_link_is_blamed() {
     assert_eq!(end.code(), Some(0));
     assert!(end.text().ends_with(&format!(" {WHOLE_BYTES}\n")), "{}", end.text());
     assert!(end.events.iter().all(|event| event.attempt == 1), "{:?}", end.events);
-}
-
-#[test]
-fn a_client_that_floods_its_server_keeps_nobody_from_it() {
-    let place = Place::new();
-    let mut proxy = place.proxy(&["--identifier", "w", "--", "cat"]);
-    proxy.hello();
-    let mut bytes = BytesMut::new();
-    (0..10_000).for_each(|number| encode(&Frame::Ping(number), &mut bytes));
-    let mut input = proxy.take_input();
-    let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        // Shorter to write than to read; it ends when the server does.
-        scope.spawn(|| {
-            let clock = Clock::new();
-            let begin = clock.now();
-            while clock.now().since(begin) < PATIENCE && input.write_all(&bytes).is_ok() {}
-            is_over.store(true, Ordering::Relaxed);
-        });
-        wait(Duration::from_millis(300));
-        assert!(place.proxy(&["--identifier", "w", "--reconnect"]).is_attached());
-        assert!(!is_over.load(Ordering::Relaxed), "the server was busy until the flood was over");
-        assert!(place.run(&["stop", "w"]).status.success());
-    });
 }

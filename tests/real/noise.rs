@@ -1,4 +1,5 @@
-//! What comes before the server's first byte: banners of login shells, and things that never end.
+//! What comes before the server's first byte, and beside its bytes on standard error: banners of login
+//! shells, and things that never end.
 
 use reattach::proto::limits::NOISE_BYTES_MAX;
 use rustix::process::Signal;

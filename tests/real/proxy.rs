@@ -68,11 +68,6 @@ impl Proxy {
         self.input.as_mut().unwrap().write_all(&bytes).unwrap();
     }
 
-    /// The client's hand on the transport.
-    pub(crate) fn take_input(&mut self) -> ChildStdin {
-        self.input.take().unwrap()
-    }
-
     /// The next frame that comes, or `None` at the end.
     pub(crate) fn next_frame(&mut self) -> Option<Frame> {
         let output = self.child.stdout.as_mut().unwrap();
