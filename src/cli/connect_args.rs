@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::usage::{parse_count, parse_time};
+use super::comeback_args::ComebackArgs;
+use super::usage::parse_time;
 use crate::client::{Route, Target};
 use crate::io::random;
 use crate::proto::limits;
-use crate::session::{BackoffConfig, ClientConfig, First};
+use crate::session::{ClientConfig, First};
 
 /// Run a program on another machine, or on this one, and keep it over dropped links.
 ///
@@ -51,21 +52,11 @@ pub struct ConnectArgs {
     /// Life of the session on the host while no client is attached [default: 24h].
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     idle_lifetime: Option<Duration>,
-    /// Failed attempts in a row after which to stop trying.
-    #[arg(long, value_name = "N", default_value_t = limits::ATTEMPTS_MAX, allow_negative_numbers = true, value_parser = parse_count::<1000>)]
-    max_attempts: u32,
     /// Silence after which the server is asked whether it is there.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     heartbeat_interval: Duration,
-    /// First delay between two attempts; it triples each time.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_time)]
-    backoff_min: Duration,
-    /// Longest delay between two attempts.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time)]
-    backoff_max: Duration,
-    /// Time for a reconnect to reach the server, or `off`, if a password has to be typed each time.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_or_off)]
-    open_timeout: TimeOrOff,
+    #[command(flatten)]
+    comeback: ComebackArgs,
     /// How this command tells what happens, on standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Human)]
     pub log_format: LogFormat,
@@ -95,10 +86,6 @@ pub enum LogFormat {
 /// A command line that was one argument.
 #[derive(Clone, Debug)]
 struct Words(Vec<OsString>);
-
-/// A time that can be off.
-#[derive(Clone, Copy, Debug)]
-struct TimeOrOff(Option<Duration>);
 
 impl ConnectArgs {
     /// The way to the server, and what to host there.
@@ -131,15 +118,15 @@ impl ConnectArgs {
             (false, true) => First::Replace,
             (false, false) => First::Start,
         };
-        ClientConfig {
+        let config = ClientConfig {
             first,
-            attempts_max: self.max_attempts,
             heartbeat_interval: self.heartbeat_interval,
             probe_timeout: limits::PROBE_TIMEOUT.min(self.heartbeat_interval),
-            backoff: BackoffConfig { min: self.backoff_min, max: self.backoff_max, jitter: true },
-            open_timeout: self.open_timeout.0,
+            network_probe_timeout: limits::NETWORK_PROBE_TIMEOUT.min(self.heartbeat_interval),
             ..ClientConfig::default()
-        }
+        };
+        let at_terminal = rustix::termios::isatty(rustix::stdio::stdin());
+        self.comeback.apply(config, self.idle_lifetime, at_terminal)
     }
 
     /// What is wrong with the words together, in one sentence.
@@ -201,14 +188,7 @@ impl ConnectArgs {
                 people(limits::SILENCE_MAX),
             ));
         }
-        if self.backoff_min > self.backoff_max {
-            return Err(format!(
-                "--backoff-min is {}, longer than --backoff-max, which is {}; the first delay may not be longer than the longest",
-                people(self.backoff_min),
-                people(self.backoff_max),
-            ));
-        }
-        Ok(())
+        self.comeback.check()
     }
 }
 
@@ -234,18 +214,6 @@ fn parse_identifier(text: &str) -> Result<String, String> {
     Ok(identifier.to_string())
 }
 
-fn parse_time_or_off(text: &str) -> Result<TimeOrOff, String> {
-    if text == "off" {
-        return Ok(TimeOrOff(None));
-    }
-    parse_time(text).map(Some).map(TimeOrOff)
-}
-
 // The defaults above are those of the limits, where their why is written.
-const _: () = assert!(
-    limits::HEARTBEAT_INTERVAL.as_secs() == 5
-        && limits::BACKOFF_MIN.as_secs() == 2
-        && limits::BACKOFF_MAX.as_secs() == 30
-        && limits::OPEN_TIMEOUT.as_secs() == 60
-        && limits::IDLE_LIFETIME.as_secs() == 24 * 60 * 60
-);
+const _: () =
+    assert!(limits::HEARTBEAT_INTERVAL.as_secs() == 5 && limits::IDLE_LIFETIME.as_secs() == 24 * 60 * 60);

@@ -4,6 +4,7 @@
 //! reattach       the client's program
 //! connect        a hosted program that looks like a local one
 //! connect_args   its words
+//! comeback_args  those that say when to come back
 //! outputs        its standard output and error
 //! report         its states, for people or for programs
 //! interrupts     the user's signals
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 
 use crate::host::application::Application;
 
+pub mod comeback_args;
 pub mod connect;
 pub mod connect_args;
 pub mod demo;

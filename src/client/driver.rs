@@ -117,9 +117,9 @@ impl Driver {
                     inner.deliveries.push_back(Received::Data(channel, payload))
                 }
                 Effect::Finished(channel) => inner.deliveries.push_back(Received::Finished(channel)),
-                Effect::Open(attempt, launch) => {
+                Effect::Open(attempt, launch, way) => {
                     let instance = inner.machine.instance();
-                    let command = self.target.command(launch, instance);
+                    let command = self.target.command(launch, way, instance);
                     drop(inner);
                     self.open(now, attempt, launch, command);
                     opened = true;

@@ -6,9 +6,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::proto::InstanceId;
-use crate::session::client::Launch;
+use crate::session::client::{Launch, Way};
 
 use super::transport::Streams;
+
+/// What makes ssh open a connection of its own, whatever the user's configuration says of shared ones.
+const OWN_CONNECTION: [&str; 4] = ["-o", "ControlPath=none", "-o", "ControlMaster=no"];
 
 /// How the proxy is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,12 +81,16 @@ impl Target {
     }
 
     /// The command of one attempt.
-    pub(super) fn command(&self, launch: Launch, instance: Option<InstanceId>) -> Command {
+    pub(super) fn command(&self, launch: Launch, way: Way, instance: Option<InstanceId>) -> Command {
         let proxy = self.proxy_words(launch, instance);
         let words: Vec<OsString> = match &self.route {
             Route::Local => proxy,
             Route::Ssh { host, arguments } => {
                 let mut words: Vec<OsString> = vec!["ssh".into()];
+                if way == Way::Own {
+                    // What comes first holds. The user's shared connection is left alone, dead or not.
+                    words.extend(OWN_CONNECTION.map(OsString::from));
+                }
                 words.extend(arguments.iter().cloned());
                 // No terminal and no escape character: the bytes are not for a shell.
                 words.extend(["-T", "-e", "none", "--"].map(OsString::from));
@@ -181,12 +188,12 @@ mod tests {
     #[test]
     fn only_a_start_carries_the_program() {
         let target = target(Route::Local);
-        let start = words(&target.command(Launch::Start, None));
+        let start = words(&target.command(Launch::Start, Way::Own, None));
         assert_eq!(
             start.join(" "),
             "reattach-server proxy --identifier=work --if-running refuse -- rust-analyzer --log it's"
         );
-        let again = words(&target.command(Launch::Reattach, Some(InstanceId(7))));
+        let again = words(&target.command(Launch::Reattach, Way::Shared, Some(InstanceId(7))));
         assert_eq!(
             again.join(" "),
             "reattach-server proxy --identifier=work --reconnect --instance 00000000000000000000000000000007"
@@ -197,8 +204,12 @@ mod tests {
     fn a_remote_shell_gets_its_words_back() {
         let target =
             target(Route::Ssh { host: "devbox".to_owned(), arguments: vec!["-p".into(), "22".into()] });
-        let words = words(&target.command(Launch::Replace, None));
+        let words = |way| words(&target.command(Launch::Replace, way, None));
+        let own = words(Way::Own);
+        assert_eq!(own[..7], ["ssh", "-o", "ControlPath=none", "-o", "ControlMaster=no", "-p", "22"]);
+        let words = words(Way::Shared);
         assert_eq!(words[..8], ["ssh", "-p", "22", "-T", "-e", "none", "--", "devbox"]);
+        assert_eq!(words[1..], own[5..]);
         let remote = shlex::split(&words[8]).unwrap();
         assert_eq!(remote.last().unwrap(), "--log it's");
     }

@@ -99,13 +99,45 @@ pub const HEARTBEAT_MISSES_MAX: u32 = 2;
 /// short enough that a dead link is replaced before the first keystroke matters.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Time that one probe has after the kernel has told of a changed network.
+///
+/// An address or a route that changed is a reason to doubt the link, and a needless new login costs
+/// less than another second of doubt.
+pub const NETWORK_PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A timeout that comes this much too late means that this process, not the peer, was asleep.
 ///
 /// A busy machine delays a timer by milliseconds, rarely by a second; a suspended one by more.
 pub const SUSPENSION_MIN: Duration = Duration::from_secs(2);
 
-/// Failed attempts in a row after which the client stops trying.
+/// Failed attempts in a row after which the client pauses.
 pub const ATTEMPTS_MAX: u32 = 3;
+
+/// Attempts to connect for the first time, where ssh is turned away before the key exchange.
+///
+/// A hundred sessions that start within three seconds have a third of their logins turned away by an
+/// sshd with its default `MaxStartups 10:30:100`; of six attempts all are, once in 700 sessions.
+pub const FIRST_ATTEMPTS_MAX: u32 = 6;
+
+/// Attempts that may follow each other at once. A link that dies once a second is used for five
+/// seconds, longer than a bad access point needs to make up its mind.
+pub const ALLOWANCE_BURST: u32 = 5;
+
+/// Time after which one more attempt may be made: a host never sees more than twenty logins a minute,
+/// and five, of one session; fail2ban's default allows five *failed* ones in ten minutes, ours succeed.
+pub const ALLOWANCE_EVERY: Duration = Duration::from_secs(3);
+
+/// What the first retry after a loss may wait. Sessions that lost their link together come back over
+/// a fifth of a second, so that an sshd (10 logins under way at once, by default) meets them one after the
+/// other; one alone does not feel it.
+pub const FIRST_RETRY_SPREAD: Duration = Duration::from_millis(200);
+
+/// The first pause of patience: by then a budget is used up after a network was away for 8 s at least.
+pub const PATIENCE_MIN: Duration = Duration::from_secs(5);
+
+/// The longest pause of patience: with its quarter of jitter, a session is tried again within 40 s of
+/// the network's return, whoever is not told of that; a night of it is a thousand attempts.
+pub const PATIENCE_MAX: Duration = Duration::from_secs(30);
 
 /// First delay between two attempts; tripled each time. The first retry after a loss is immediate,
 /// so three attempts span eight seconds: time for a name server or a VPN to come up after a wake.
@@ -114,12 +146,29 @@ pub const BACKOFF_MIN: Duration = Duration::from_secs(2);
 /// Longest delay between two attempts: a user who watches gives up after half a minute.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
-/// A session that was attached this long is stable: the next loss starts with an immediate retry.
+/// A session that was attached this long is stable: what broke its protocol before is forgotten.
 pub const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 /// Time to open a transport on a reconnect (ssh with keys needs one or two seconds, a slow one ten).
 /// The first attach has no such deadline: a user may be typing a password.
 pub const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Time to open the first transport of an outage; the next have twice and four times as long, then
+/// [`OPEN_TIMEOUT`].
+///
+/// An open that began while packets were dropped waits for TCP's own pauses (1, 2, 4, 8 … seconds on
+/// Linux), and would hold the way back long after the network's return.
+pub const OPEN_TIMEOUT_MIN: Duration = Duration::from_secs(6);
+
+/// Age from which an attempt that has not opened is replaced when a network changes; doubled each time.
+///
+/// A younger one has TCP's second try before it, a second after the first; and changes come in bursts
+/// (link, address, route). Doubled, because where they never end a slow login must get through.
+pub const HINT_GRACE: Duration = Duration::from_millis(500);
+
+/// Age from which an attempt that has not opened is replaced when the user sends something: twice what
+/// ssh with keys needs on a good network. One that was begun so is not replaced so.
+pub const ACTIVITY_GRACE: Duration = Duration::from_secs(2);
 
 /// Time from the server's preamble to its answer: some round trips on the worst usable link.
 pub const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -386,6 +435,11 @@ mod tests {
         assert!(APP_GRACE < STOP_GRACE && STOP_GRACE + KILL_WAIT + READY_TIMEOUT < STARTER_WAIT);
         let attempts = BACKOFF_MIN * 4;
         assert!(attempts + ATTACH_TIMEOUT * ATTEMPTS_MAX < UNMET_LIFETIME);
+        assert!(NETWORK_PROBE_TIMEOUT < PROBE_TIMEOUT && PROBE_TIMEOUT < HEARTBEAT_INTERVAL);
+        assert!(OPEN_TIMEOUT_MIN * 7 < OPEN_TIMEOUT, "three of an outage are over before one long one is");
+        assert!(PATIENCE_MAX + PATIENCE_MAX / 4 < Duration::from_secs(40), "the product's promise");
+        assert!(HINT_GRACE < ACTIVITY_GRACE && ACTIVITY_GRACE < OPEN_TIMEOUT_MIN);
+        assert!(FIRST_RETRY_SPREAD < HINT_GRACE && BACKOFF_MIN < ALLOWANCE_EVERY);
         assert_eq!(IDLE_LIFETIME, Duration::from_secs(86_400));
         assert_eq!(LEFTOVERS_LIFETIME, 7 * IDLE_LIFETIME);
     }

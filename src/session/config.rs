@@ -14,20 +14,39 @@ pub struct ClientConfig {
     pub heartbeat_interval: Duration,
     /// Probes in a row that may go unanswered; at least 1.
     pub heartbeat_misses_max: u32,
-    /// Time for a probe after a wake-up.
+    /// Time for a probe after a wake-up, or when the user wants to know.
     pub probe_timeout: Duration,
+    /// Time for a probe after a network has changed.
+    pub network_probe_timeout: Duration,
     /// Lateness of a timeout that means that this process was suspended.
     pub suspension_min: Duration,
-    /// Failed attempts in a row after which the client stops trying; at least 1.
+    /// Failed attempts in a row after which the client pauses; at least 1.
     pub attempts_max: u32,
+    /// Attempts to connect for the first time, where ssh is turned away before anything can have been
+    /// started; at least 1.
+    pub first_attempts_max: u32,
     /// Delays between attempts.
     pub backoff: BackoffConfig,
-    /// Time attached after which a session counts as stable.
+    /// How often the host may be logged in to; `None` for as often as there is a reason.
+    pub allowance: Option<AllowanceConfig>,
+    /// How a pause ends by itself; `None` for never: it waits for a wake-up, a network or the user.
+    pub patience: Option<PatienceConfig>,
+    /// Whether what the user sends ends a pause, too.
+    pub heeds_activity: bool,
+    /// Time attached after which broken protocols of before are forgotten.
     pub stable_after: Duration,
     /// Time to open the first transport; `None` for as long as it takes (a password is typed).
     pub first_open_timeout: Option<Duration>,
-    /// Time to open a later transport; `None` for as long as it takes.
+    /// Longest time to open a later transport; `None` for as long as it takes (a password is typed).
     pub open_timeout: Option<Duration>,
+    /// Time to open the first transport of an outage; doubled for the next two.
+    pub open_timeout_min: Duration,
+    /// Age from which an attempt that has not opened is replaced when a network has changed, the
+    /// laptop has woken or the user wants it; doubled each time, until one is attached. `None` for
+    /// never: it gets as long as an attached server has to answer.
+    pub hint_grace: Option<Duration>,
+    /// Age from which an attempt that has not opened is replaced when the user sends something.
+    pub activity_grace: Duration,
     /// Time from the server's preamble to its answer.
     pub attach_timeout: Duration,
     /// Time for a transport's exit status after its output has ended.
@@ -43,12 +62,20 @@ impl Default for ClientConfig {
             heartbeat_interval: limits::HEARTBEAT_INTERVAL,
             heartbeat_misses_max: limits::HEARTBEAT_MISSES_MAX,
             probe_timeout: limits::PROBE_TIMEOUT,
+            network_probe_timeout: limits::NETWORK_PROBE_TIMEOUT,
             suspension_min: limits::SUSPENSION_MIN,
             attempts_max: limits::ATTEMPTS_MAX,
+            first_attempts_max: limits::FIRST_ATTEMPTS_MAX,
             backoff: BackoffConfig::default(),
+            allowance: Some(AllowanceConfig::default()),
+            patience: Some(PatienceConfig::default()),
+            heeds_activity: true,
             stable_after: limits::STABLE_AFTER,
             first_open_timeout: None,
             open_timeout: Some(limits::OPEN_TIMEOUT),
+            open_timeout_min: limits::OPEN_TIMEOUT_MIN,
+            hint_grace: Some(limits::HINT_GRACE),
+            activity_grace: limits::ACTIVITY_GRACE,
             attach_timeout: limits::ATTACH_TIMEOUT,
             exit_wait: limits::EXIT_WAIT,
             window: WindowConfig::default(),
@@ -74,13 +101,56 @@ pub struct BackoffConfig {
     pub min: Duration,
     /// Longest nominal delay.
     pub max: Duration,
-    /// Vary each delay by a quarter.
+    /// Time attached after which a loss starts with an immediate retry again.
+    pub calm_after: Duration,
+    /// What the immediate retry may wait, so that those who lost a link together do not come back in step.
+    pub spread: Duration,
+    /// Vary each delay by a quarter, and the immediate one within its spread.
     pub jitter: bool,
 }
 
 impl Default for BackoffConfig {
     fn default() -> Self {
-        BackoffConfig { min: limits::BACKOFF_MIN, max: limits::BACKOFF_MAX, jitter: true }
+        BackoffConfig {
+            min: limits::BACKOFF_MIN,
+            max: limits::BACKOFF_MAX,
+            calm_after: Duration::ZERO,
+            spread: limits::FIRST_RETRY_SPREAD,
+            jitter: true,
+        }
+    }
+}
+
+/// How often a host may be logged in to; see [`Allowance`](super::allowance::Allowance).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AllowanceConfig {
+    /// Attempts that may be made at once; at least 1.
+    pub burst: u32,
+    /// Time after which one more may be made.
+    pub every: Duration,
+}
+
+impl Default for AllowanceConfig {
+    fn default() -> Self {
+        AllowanceConfig { burst: limits::ALLOWANCE_BURST, every: limits::ALLOWANCE_EVERY }
+    }
+}
+
+/// How a pause ends by itself: a single attempt now and then.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PatienceConfig {
+    /// Time after the loss of the link in which attempts are made: as long as there is something to
+    /// come back to.
+    pub lasts: Duration,
+    /// The first pause; doubled after each attempt that fails.
+    pub min: Duration,
+    /// The longest pause.
+    pub max: Duration,
+}
+
+impl Default for PatienceConfig {
+    fn default() -> Self {
+        PatienceConfig { lasts: limits::IDLE_LIFETIME, min: limits::PATIENCE_MIN, max: limits::PATIENCE_MAX }
     }
 }
 

@@ -8,6 +8,7 @@
 //! inbox       what was received, once and in order
 //! heartbeat   whether the other end is still there
 //! backoff     how long to wait before the next attempt
+//! allowance   how often a host is logged in to
 //! config      what a user may tune
 //! time        points in time
 //! ```
@@ -15,6 +16,7 @@
 //! All of them take time, randomness and ids as arguments; none reads a clock, a file or a
 //! socket. `client`, `server` and `launch` never import each other: they meet on the wire.
 
+pub mod allowance;
 pub mod backoff;
 pub mod client;
 pub mod config;
@@ -27,5 +29,8 @@ pub mod server;
 mod tests;
 pub mod time;
 
-pub use config::{BackoffConfig, ClientConfig, First, LaunchConfig, ServerConfig, WindowConfig};
+pub use config::{
+    AllowanceConfig, BackoffConfig, ClientConfig, First, LaunchConfig, PatienceConfig, ServerConfig,
+    WindowConfig,
+};
 pub use time::Time;

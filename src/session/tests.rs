@@ -240,7 +240,7 @@ impl World {
     fn settle(&mut self) {
         while let Some(effect) = self.client.poll_effect() {
             match effect {
-                client::Effect::Open(attempt, _) => self.wanted = Some(attempt),
+                client::Effect::Open(attempt, ..) => self.wanted = Some(attempt),
                 client::Effect::Close(attempt, _) => {
                     self.wanted = self.wanted.filter(|wanted| *wanted != attempt);
                     self.open = self.open.filter(|open| *open != attempt);

@@ -70,7 +70,20 @@ pub struct ProxyExit {
     pub last_words: String,
 }
 
+/// What ssh exits with for its own errors.
+const EXIT_SSH: i32 = 255;
+
+/// What ssh says when the other side ends the connection before the key exchange, as an sshd with too
+/// many logins under way does (`MaxStartups`): its names of that step, new and old.
+const TURNED_AWAY: [&str; 2] = ["kex_exchange_identification:", "ssh_exchange_identification:"];
+
 impl ProxyExit {
+    /// Whether ssh was turned away before anything can have been run on the other side.
+    pub(super) fn was_turned_away(&self) -> bool {
+        let is_ssh = self.status == ProgramExit::Code(EXIT_SSH) && self.verdict.is_none();
+        is_ssh && TURNED_AWAY.iter().any(|words| self.last_words.contains(words))
+    }
+
     /// Why it ended, for people: the proxy knows better than ssh, whose words may be its usual goodbye.
     pub(super) fn words(&self) -> String {
         let verdict = self.verdict.as_ref().map(|verdict| &verdict.message);
@@ -81,8 +94,8 @@ impl ProxyExit {
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Open the transport of this attempt.
-    Open(Attempt, Launch),
+    /// Open the transport of this attempt, that way.
+    Open(Attempt, Launch, Way),
     /// End the transport of this attempt, whatever shape it is in; if it can still carry
     /// something, write what [`Client::poll_transmit`](super::Client::poll_transmit) gave and then this.
     Close(Attempt, Option<Bye>),
@@ -133,6 +146,10 @@ pub enum Cause {
     NetworkUp,
     /// The user wished it.
     User,
+    /// The user sent something during a pause.
+    Activity,
+    /// A pause has lasted long enough.
+    Patience,
     /// The hosted program ended.
     ProgramEnded,
 }
@@ -165,6 +182,8 @@ impl fmt::Display for Cause {
             Cause::Wake => f.write_str("woke up"),
             Cause::NetworkUp => f.write_str("network up"),
             Cause::User => f.write_str("user"),
+            Cause::Activity => f.write_str("user's activity"),
+            Cause::Patience => f.write_str("patience"),
             Cause::ProgramEnded => f.write_str("program ended"),
         }
     }
@@ -179,6 +198,15 @@ pub enum Launch {
     Replace,
     /// Attach to the running server; never start one.
     Reattach,
+}
+
+/// Whether a transport may use what others have opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// Over a connection that is shared with others, if the user has it so.
+    Shared,
+    /// Over one of its own: a shared one may be dead without anybody's having noticed.
+    Own,
 }
 
 /// Why something was not taken.

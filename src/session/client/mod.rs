@@ -4,10 +4,19 @@
 //! Three rules come before all others. A reconnect never starts a server: only the first attempt
 //! of a session carries [`Launch::Start`] or [`Launch::Replace`]. News of an attempt that is not
 //! the current one changes nothing. After exactly `attempts_max` failed attempts the client
-//! stops trying.
+//! pauses, and says so.
+//!
+//! ```text
+//! state     where the client is
+//! attempts  when it tries, when it pauses, what ends a pause
+//! news      what news of the current transport mean
+//! status    what it is seen to be from outside
+//! io        what it is told and asks for
+//! ```
 //!
 //! Processes, bytes and clocks are left to the driver, the server's side to the server.
 
+mod attempts;
 mod io;
 mod news;
 mod state;
@@ -20,10 +29,11 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-pub use io::{Attempt, Cause, Effect, Input, Launch, News, ProxyExit, Rejected};
+pub use io::{Attempt, Cause, Effect, Input, Launch, News, ProxyExit, Rejected, Way};
 pub use status::{Closed, Outside, Refused, Status};
 
 use self::state::{Opening, Phase, State};
+use super::allowance::Allowance;
 use super::backoff::Backoff;
 use super::config::{ClientConfig, First};
 use super::heartbeat::Beat;
@@ -48,11 +58,20 @@ pub struct Client {
     /// The attempt that is current, or was the last.
     attempt: Attempt,
     state: State,
-    /// Failed attempts of this outage.
+    /// Failed attempts of this budget, or of the first attach.
     failures: u32,
     /// Transports that ended with a violation, without a stable time or a fresh start between them.
     violations: u32,
     backoff: Backoff,
+    allowance: Allowance,
+    /// When the link was lost that is missed since.
+    lost_at: Time,
+    /// Attempts of this outage that a hint replaced.
+    replaced: u32,
+    /// The link was lost because nothing was heard: what it shared with others may be dead.
+    fell_silent: bool,
+    /// The next attempt shares nothing.
+    own_way: bool,
     outbox: Outbox,
     inbox: Inbox,
     input_finished: bool,
@@ -63,11 +82,6 @@ impl Client {
     /// A session that is about to connect at `now`. `session` is its credential, from a good
     /// source of randomness; `seed` feeds the jitter of its delays.
     pub fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self {
-        let launch = match config.first {
-            First::Start => Launch::Start,
-            First::Replace => Launch::Replace,
-            First::Takeover => Launch::Reattach,
-        };
         let mut client = Client {
             outbox: Outbox::new(&config.window),
             inbox: Inbox::new(&config.window),
@@ -75,14 +89,19 @@ impl Client {
             session,
             instance: None,
             attempt: 0,
-            state: State::Connecting(Opening::new(None)),
+            state: State::Connecting(Opening::new(now, None)),
             failures: 0,
             violations: 0,
             backoff: Backoff::new(seed),
+            allowance: Allowance::new(now),
+            lost_at: now,
+            replaced: 0,
+            fell_silent: false,
+            own_way: false,
             input_finished: false,
             effects: VecDeque::new(),
         };
-        client.connect(now, launch, Cause::User);
+        client.connect(now, Cause::User);
         client
     }
 
@@ -90,15 +109,17 @@ impl Client {
     pub fn handle_input(&mut self, now: Time, input: Input) {
         self.notice_suspension(now);
         match input {
-            Input::Send(payload) => self.on_send(payload),
-            Input::Signal(signal) => self.on_push(Item::Data(Channel::Signal, Bytes::from(vec![signal]))),
-            Input::Finish => self.on_finish(),
+            Input::Send(payload) => self.on_send(now, payload),
+            Input::Signal(signal) => {
+                self.on_push(now, Item::Data(Channel::Signal, Bytes::from(vec![signal])))
+            }
+            Input::Finish => self.on_finish(now),
             Input::Consumed(deliveries) => {
                 self.consume(now, deliveries);
             }
-            Input::Wake => self.on_wake(now, Cause::Wake),
-            Input::NetworkUp => self.on_wake(now, Cause::NetworkUp),
-            Input::Retry => self.on_wake(now, Cause::User),
+            Input::Wake => self.on_hint(now, Cause::Wake),
+            Input::NetworkUp => self.on_hint(now, Cause::NetworkUp),
+            Input::Retry => self.on_hint(now, Cause::User),
             Input::Restart(session) => self.on_restart(now, session),
             Input::Close => self.on_close(),
             // The one place where old news ends: what it says is not even looked at.
@@ -150,15 +171,10 @@ impl Client {
                     Ordering::Equal => {}
                 }
             }
-            State::ReconnectFailed { retry_at } => {
-                if now >= *retry_at {
-                    self.reattach(now, Cause::RetryDue);
-                }
-            }
-            State::ReconnectExhausted { look_at } => {
-                if now >= *look_at {
-                    *look_at = now + self.config.heartbeat_interval;
-                }
+            State::ConnectFailed { .. }
+            | State::ReconnectFailed { .. }
+            | State::ReconnectExhausted { .. } => {
+                self.on_retry_due(now);
             }
             State::ServerNotRunning(_) | State::Refused(_) | State::Closed(_) => {}
         }
@@ -191,7 +207,8 @@ impl Client {
                 .map(Frame::Ping)
                 .or_else(|| self.inbox.take_ack(self.outbox.has_next_frame()).map(Frame::Ack))
                 .or_else(|| self.outbox.next_frame()),
-            State::ReconnectFailed { .. }
+            State::ConnectFailed { .. }
+            | State::ReconnectFailed { .. }
             | State::ReconnectExhausted { .. }
             | State::ServerNotRunning(_)
             | State::Refused(_)
@@ -207,9 +224,23 @@ impl Client {
             State::Attached(attached) => {
                 earliest([Some(attached.heartbeat.due_at()), attached.ended_until, self.inbox.ack_at()])
             }
-            State::ReconnectFailed { retry_at } => Some(*retry_at),
-            State::ReconnectExhausted { look_at } => Some(*look_at),
+            State::ConnectFailed { retry_at } | State::ReconnectFailed { retry_at } => Some(*retry_at),
+            State::ReconnectExhausted { look_at, retry_at } => earliest([Some(*look_at), *retry_at]),
             State::ServerNotRunning(_) | State::Refused(_) | State::Closed(_) => None,
+        }
+    }
+
+    /// When the next attempt is due, if one is planned.
+    pub fn next_try_at(&self) -> Option<Time> {
+        match &self.state {
+            State::ConnectFailed { retry_at } | State::ReconnectFailed { retry_at } => Some(*retry_at),
+            State::ReconnectExhausted { retry_at, .. } => *retry_at,
+            State::Connecting(_)
+            | State::Attached(_)
+            | State::Reconnecting(_)
+            | State::ServerNotRunning(_)
+            | State::Refused(_)
+            | State::Closed(_) => None,
         }
     }
 
@@ -258,7 +289,7 @@ impl Client {
         &self.inbox
     }
 
-    fn on_send(&mut self, payload: Bytes) {
+    fn on_send(&mut self, now: Time, payload: Bytes) {
         if self.state.is_final() {
             self.reject(Rejected::Final);
         } else if payload.len() > PAYLOAD_BYTES_MAX {
@@ -266,27 +297,29 @@ impl Client {
         } else if self.input_finished {
             self.reject(Rejected::Finished);
         } else {
-            self.on_push(Item::Data(Channel::Input, payload));
+            self.on_push(now, Item::Data(Channel::Input, payload));
         }
     }
 
-    fn on_finish(&mut self) {
+    fn on_finish(&mut self, now: Time) {
         if self.state.is_final() {
             self.reject(Rejected::Final);
         } else if !self.input_finished {
             // A second end is as good as the first, and an end needs no room.
             self.input_finished = true;
             self.outbox.push(Item::Fin(Channel::Input));
+            self.on_activity(now);
         }
     }
 
-    fn on_push(&mut self, item: Item) {
+    fn on_push(&mut self, now: Time, item: Item) {
         if self.state.is_final() {
             self.reject(Rejected::Final);
         } else if !self.outbox.has_room() {
             self.reject(Rejected::Full);
         } else {
             self.outbox.push(item);
+            self.on_activity(now);
         }
     }
 
@@ -306,7 +339,8 @@ impl Client {
                 self.close_transport(Some(ByeReason::Closed), String::new());
                 self.enter(State::Closed(Closed::ByUser), Cause::User);
             }
-            State::ReconnectFailed { .. }
+            State::ConnectFailed { .. }
+            | State::ReconnectFailed { .. }
             | State::ReconnectExhausted { .. }
             | State::ServerNotRunning(_)
             | State::Refused(_) => self.enter(State::Closed(Closed::ByUser), Cause::User),
@@ -314,37 +348,10 @@ impl Client {
         }
     }
 
-    /// A wake-up, a network or the user: whatever was learned about the link is out of date.
-    fn on_wake(&mut self, now: Time, cause: Cause) {
-        match &mut self.state {
-            State::Attached(attached) => {
-                if let Some(nonce) = attached.heartbeat.probe_now(now, self.config.probe_timeout) {
-                    attached.ping = Some(nonce);
-                }
-            }
-            State::Reconnecting(opening) => {
-                opening.woken = true;
-                opening.extend(now, now + self.config.probe_timeout);
-                // It may hang in a network that is gone: the next one starts in that of now.
-                opening.hasten(now + self.config.attach_timeout);
-            }
-            State::ReconnectFailed { .. } | State::ReconnectExhausted { .. } => {
-                self.failures = 0;
-                self.violations = 0;
-                self.backoff.reset();
-                // The attempt that starts here is the immediate one of its outage.
-                self.backoff.next_delay(&self.config.backoff);
-                self.reattach(now, cause);
-            }
-            State::Connecting(opening) => opening.extend(now, now + self.config.probe_timeout),
-            State::ServerNotRunning(_) | State::Refused(_) | State::Closed(_) => {}
-        }
-    }
-
     /// A deadline that is this much overdue was slept through: by us, not by the other side.
     fn notice_suspension(&mut self, now: Time) {
         if self.poll_timeout().is_some_and(|due| now >= due + self.config.suspension_min) {
-            self.on_wake(now, Cause::Wake);
+            self.on_hint(now, Cause::Wake);
         }
     }
 
@@ -355,6 +362,7 @@ impl Client {
             State::Connecting(_)
             | State::Attached(_)
             | State::Reconnecting(_)
+            | State::ConnectFailed { .. }
             | State::ReconnectFailed { .. }
             | State::ReconnectExhausted { .. } => return,
             // Whoever left has left, and a program that ended has said its last word.
@@ -365,69 +373,12 @@ impl Client {
         self.outbox = Outbox::new(&self.config.window);
         self.inbox = Inbox::new(&self.config.window);
         self.input_finished = false;
-        self.failures = 0;
         self.violations = 0;
-        self.backoff.reset();
+        self.replaced = 0;
+        self.fell_silent = false;
+        self.start_over();
         self.config.first = First::Start;
-        self.connect(now, Launch::Start, Cause::User);
-    }
-
-    /// The first attempt of a session: the only one that may start a server.
-    fn connect(&mut self, now: Time, launch: Launch, cause: Cause) {
-        self.attempt += 1;
-        self.effects.push_back(Effect::Open(self.attempt, launch));
-        let until = self.config.first_open_timeout.map(|timeout| now + timeout);
-        self.enter(State::Connecting(Opening::new(until)), cause);
-    }
-
-    fn reattach(&mut self, now: Time, cause: Cause) {
-        self.attempt += 1;
-        self.effects.push_back(Effect::Open(self.attempt, Launch::Reattach));
-        let until = self.config.open_timeout.map(|timeout| now + timeout);
-        self.enter(State::Reconnecting(Opening::new(until)), cause);
-    }
-
-    /// Ends the transport, and plans the next attempt if one is left.
-    fn lose(&mut self, now: Time, cause: Cause, bye: Option<(ByeReason, String)>) {
-        if let State::Connecting(opening) = &self.state
-            && !opening.started
-        {
-            // Nothing was started, so there is nothing to come back to.
-            return self.end_refused(Refused::Unreachable(cause.to_string()), cause);
-        }
-        match bye {
-            Some((reason, message)) => self.close_transport(Some(reason), message),
-            None => self.close_transport(None, String::new()),
-        }
-        match &self.state {
-            State::Attached(attached) => {
-                if now.since(attached.since) >= self.config.stable_after {
-                    self.backoff.reset();
-                    self.violations = 0;
-                }
-            }
-            State::Reconnecting(opening) if opening.woken => {
-                self.failures = 0;
-                self.backoff.reset();
-            }
-            State::Reconnecting(_) => self.failures += 1,
-            State::Connecting(_) => {}
-            State::ReconnectFailed { .. }
-            | State::ReconnectExhausted { .. }
-            | State::ServerNotRunning(_)
-            | State::Refused(_)
-            | State::Closed(_) => unreachable!("own bug: only an open transport can be lost"),
-        }
-        if self.failures >= self.config.attempts_max {
-            let look_at = now + self.config.heartbeat_interval;
-            return self.enter(State::ReconnectExhausted { look_at }, cause);
-        }
-        let delay = self.backoff.next_delay(&self.config.backoff);
-        if delay.is_zero() {
-            self.reattach(now, cause);
-        } else {
-            self.enter(State::ReconnectFailed { retry_at: now + delay }, cause);
-        }
+        self.connect(now, Cause::User);
     }
 
     fn close_transport(&mut self, reason: Option<ByeReason>, message: String) {

@@ -28,7 +28,15 @@ impl Client {
                     *until = self.config.open_timeout.map(|timeout| now + timeout);
                 }
             }
-            (State::Reconnecting(opening), News::Started) => opening.started = true,
+            (State::Reconnecting(opening), News::Started) => {
+                opening.started = true;
+                // The path carries: what is left is the host's, which may be slow or start a server.
+                if let Phase::Open { until: Some(until) } = &mut opening.phase
+                    && let Some(longest) = self.config.open_timeout
+                {
+                    *until = (*until).max(opening.since + longest);
+                }
+            }
             (State::Connecting(opening) | State::Reconnecting(opening), News::Preamble) => {
                 opening.started = true;
                 match opening.phase {
@@ -70,7 +78,8 @@ impl Client {
                 attached.ended_until.get_or_insert(now + self.config.exit_wait);
             }
             (
-                State::ReconnectFailed { .. }
+                State::ConnectFailed { .. }
+                | State::ReconnectFailed { .. }
                 | State::ReconnectExhausted { .. }
                 | State::ServerNotRunning(_)
                 | State::Refused(_)
@@ -87,6 +96,7 @@ impl Client {
                 matches!(opening.phase, Phase::Answer { .. })
             }
             State::Attached(_)
+            | State::ConnectFailed { .. }
             | State::ReconnectFailed { .. }
             | State::ReconnectExhausted { .. }
             | State::ServerNotRunning(_)
@@ -139,6 +149,7 @@ impl Client {
         }
         self.inbox.resume();
         self.failures = 0;
+        self.replaced = 0;
         let heartbeat = Heartbeat::new(now, self.config.heartbeat_interval, self.config.heartbeat_misses_max);
         let attached = Attached { since: now, heartbeat, ping: None, ended_until: None };
         self.enter(State::Attached(attached), Cause::Welcome(welcome.received));
@@ -249,6 +260,9 @@ impl Client {
                 self.end_refused(Refused::NotStarted(message.clone()), Cause::Exited(exit.status, message));
             }
             ProgramExit::Code(EXIT_NOT_RUNNING) => self.on_exit(now, exit),
+            ProgramExit::Code(_) if !started && exit.was_turned_away() => {
+                self.on_turned_away(now, Cause::Exited(exit.status, message));
+            }
             ProgramExit::Code(code) if !started || SHELL_NOT_RUN.contains(&code) => {
                 // Nothing was started, so there is nothing to come back to.
                 let cause = Cause::Exited(exit.status, message);

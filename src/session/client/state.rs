@@ -1,5 +1,7 @@
 //! The client's states: each owns what dies with it.
 
+use std::time::Duration;
+
 use super::status::{Closed, Refused, Status};
 use crate::proto::GoneReason;
 use crate::session::heartbeat::Heartbeat;
@@ -8,7 +10,9 @@ use crate::session::time::{Time, earliest};
 /// Where the client is.
 ///
 /// ```text
-///             Connecting ──────────────────────────────┐
+///  ConnectFailed ◄──┐ turned away
+///          │ due    │ before the key exchange
+///          └──► Connecting ────────────────────────────┐
 ///                 │ welcome          lost, proxy ran   │ lost, proxy never ran
 ///                 ▼                        │           ▼
 ///      ┌──► Attached ───── lost ───┐       │        Refused ◄── refused for good, taken over,
@@ -19,7 +23,9 @@ use crate::session::time::{Time, earliest};
 ///      ServerNotRunning ◄── 90      ReconnectFailed    │ restart by the user:
 ///      (from any transport)            │ MAX failed    │ Connecting, as a new session
 ///                 │                    ▼               │
-///                 │            ReconnectExhausted ── wake, network, user ──► Reconnecting
+///                 │            ReconnectExhausted ── wake, network, user: a full budget ──► Reconnecting
+///                 │                    │  ▲  └───── activity, patience: one attempt ───────► Reconnecting
+///                 │                    ▼  └──────────────────────── which failed
 ///                 └── restart                          │
 ///      Closed ◄── user, or the hosted program ended (from anywhere)
 /// ```
@@ -27,14 +33,17 @@ use crate::session::time::{Time, earliest};
 pub(super) enum State {
     /// First attach; a fresh server may be started.
     Connecting(Opening),
+    /// The first attach was turned away before anything can have been started, or has to wait.
+    ConnectFailed { retry_at: Time },
     /// A transport is attached: Connected, or HeartbeatMissed while probes go unanswered.
     Attached(Attached),
     /// An attempt to reattach is under way.
     Reconnecting(Opening),
     /// An attempt failed, or a transport was lost before it was stable.
     ReconnectFailed { retry_at: Time },
-    /// The budget is used up. The clock is still looked at, to notice a suspension.
-    ReconnectExhausted { look_at: Time },
+    /// The budget is used up. The clock is still looked at, to notice a suspension; patience tries now
+    /// and then, as long as it lasts.
+    ReconnectExhausted { look_at: Time, retry_at: Option<Time> },
     /// The instance is gone.
     ServerNotRunning(GoneReason),
     /// The far side will not have us.
@@ -46,13 +55,16 @@ pub(super) enum State {
 /// A transport on its way to being attached.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Opening {
+    pub(super) since: Time,
     pub(super) phase: Phase,
     /// The proxy said that it runs: it may have started a server.
     pub(super) started: bool,
     /// The output has ended; until then its exit status is waited for.
     pub(super) ended_until: Option<Time>,
-    /// A wake-up came since: its failure says nothing about the network as it is now.
+    /// A hint came since: its failure says nothing about the network as it is now.
     pub(super) woken: bool,
+    /// It was begun because the user sent something.
+    pub(super) by_activity: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,8 +78,18 @@ pub(super) enum Phase {
 }
 
 impl Opening {
-    pub(super) fn new(until: Option<Time>) -> Self {
-        Opening { phase: Phase::Open { until }, started: false, ended_until: None, woken: false }
+    pub(super) fn new(since: Time, until: Option<Time>) -> Self {
+        let phase = Phase::Open { until };
+        Opening { since, phase, started: false, ended_until: None, woken: false, by_activity: false }
+    }
+
+    /// Whether it should long have opened, and nobody is asked for a password. One that the user's
+    /// activity began has its time, however much more the user sends.
+    pub(super) fn hangs(&self, now: Time, grace: Duration) -> bool {
+        match self.phase {
+            Phase::Open { until: Some(_) } => !self.by_activity && now >= self.since + grace,
+            Phase::Open { until: None } | Phase::Greet { .. } | Phase::Answer { .. } => false,
+        }
     }
 
     /// When the attempt has failed, unless it moves on.
@@ -117,7 +139,7 @@ impl State {
     /// What is seen from outside; `failures` is the count of failed attempts of this outage.
     pub(super) fn status(&self, failures: u32) -> Status {
         match self {
-            State::Connecting(_) => Status::Connecting,
+            State::Connecting(_) | State::ConnectFailed { .. } => Status::Connecting,
             State::Attached(attached) => match attached.heartbeat.missed() {
                 0 => Status::Connected,
                 missed => Status::HeartbeatMissed(missed),
@@ -135,7 +157,8 @@ impl State {
     pub(super) fn has_transport(&self) -> bool {
         match self {
             State::Connecting(_) | State::Attached(_) | State::Reconnecting(_) => true,
-            State::ReconnectFailed { .. }
+            State::ConnectFailed { .. }
+            | State::ReconnectFailed { .. }
             | State::ReconnectExhausted { .. }
             | State::ServerNotRunning(_)
             | State::Refused(_)
@@ -150,6 +173,7 @@ impl State {
             State::Connecting(_)
             | State::Attached(_)
             | State::Reconnecting(_)
+            | State::ConnectFailed { .. }
             | State::ReconnectFailed { .. }
             | State::ReconnectExhausted { .. } => false,
         }

@@ -2,6 +2,7 @@
 //!
 //! What client and server do together is left to the tests of both over one link.
 
+mod comeback;
 mod driver;
 mod pairs;
 mod scenario;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use crate::proto::limits::{OPEN_TIMEOUT, STABLE_AFTER};
 use crate::proto::{ProgramExit, Seq, Verdict, Welcome};
 use crate::session::BackoffConfig;
 
@@ -26,6 +28,20 @@ fn config() -> ClientConfig {
     ClientConfig {
         backoff: BackoffConfig { jitter: false, ..BackoffConfig::default() },
         ..ClientConfig::default()
+    }
+}
+
+/// One that tries as often as its budget says, and then waits for a wake-up, a network or its user.
+fn waits_for_its_user() -> ClientConfig {
+    let calm_after = STABLE_AFTER;
+    ClientConfig {
+        backoff: BackoffConfig { calm_after, ..config().backoff },
+        allowance: None,
+        patience: None,
+        heeds_activity: false,
+        open_timeout_min: OPEN_TIMEOUT,
+        hint_grace: None,
+        ..config()
     }
 }
 
@@ -96,6 +112,12 @@ fn transmit(client: &mut Client) -> Vec<Frame> {
 
 fn exited(status: ProgramExit) -> News {
     News::Exited(ProxyExit { status, verdict: None, last_words: String::new() })
+}
+
+/// An sshd with too many logins under way.
+fn turned_away() -> News {
+    let last_words = "kex_exchange_identification: Connection closed by remote host … Connection closed by 192.0.2.7 port 22".to_owned();
+    News::Exited(ProxyExit { status: ProgramExit::Code(255), verdict: None, last_words })
 }
 
 fn bye(reason: ByeReason) -> News {
@@ -220,10 +242,10 @@ fn an_attempt_fails_for_what_came_first_the_end_of_its_output_or_its_deadline() 
     news(&mut ended, at(2), News::Ended);
     assert_eq!(timeout(&mut ended, at(1_002)).pop(), failed(Cause::Ended));
     let mut slow = reopening();
-    assert_eq!(timeout(&mut slow, at(60_001)).pop(), failed(Cause::OpenTimeout));
+    assert_eq!(timeout(&mut slow, at(6_001)).pop(), failed(Cause::OpenTimeout));
     let mut ended_late = reopening();
-    news(&mut ended_late, at(60_000), News::Ended);
-    assert_eq!(timeout(&mut ended_late, at(60_001)).pop(), failed(Cause::OpenTimeout));
+    news(&mut ended_late, at(6_000), News::Ended);
+    assert_eq!(timeout(&mut ended_late, at(6_001)).pop(), failed(Cause::OpenTimeout));
     let mut unanswered = reopening();
     news(&mut unanswered, at(2), News::Preamble);
     assert_eq!(timeout(&mut unanswered, at(10_002)).pop(), failed(Cause::AttachTimeout));

@@ -41,6 +41,10 @@ fn states() -> Vec<(&'static str, (Client, Time))> {
     let mut answering = greeting.clone();
     transmit(&mut answering);
 
+    let mut turned = opening.clone();
+    news(&mut turned, at(0), turned_away());
+    news(&mut turned, at(0), turned_away());
+
     let attached = with_traffic();
     let mut missed = attached.clone();
     timeout(&mut missed, at(5_000));
@@ -62,6 +66,10 @@ fn states() -> Vec<(&'static str, (Client, Time))> {
         timeout(&mut exhausted, due);
     }
 
+    let mut patient = exhausted.clone();
+    let due = patient.next_try_at().expect("patience lasts");
+    timeout(&mut patient, due);
+
     let mut gone = reopening.clone();
     news(&mut gone, at(20_000), exited(ProgramExit::Code(90)));
     let mut refused = attached.clone();
@@ -74,6 +82,7 @@ fn states() -> Vec<(&'static str, (Client, Time))> {
         ("Connecting, proxy runs", (started, at(0))),
         ("Connecting, Hello not written", (greeting, at(0))),
         ("Connecting, Hello written", (answering, at(0))),
+        ("ConnectFailed", (turned, at(0))),
         ("Connected", (attached, at(0))),
         ("Connected, probe of a wake-up under way", (probing, at(3_000))),
         ("Connected, output ended", (ended, at(3_000))),
@@ -82,6 +91,7 @@ fn states() -> Vec<(&'static str, (Client, Time))> {
         ("Reconnecting, Hello written", (reanswering, at(20_000))),
         ("ReconnectFailed", (failed, at(20_000))),
         ("ReconnectExhausted", (exhausted, at(200_000))),
+        ("Reconnecting, the attempt of a pause", (patient, due)),
         ("ServerNotRunning", (gone, at(20_000))),
         ("Refused", (refused, at(3_000))),
         ("Closed", (closed, at(3_000))),
@@ -222,7 +232,8 @@ fn pair((mut client, now): (Client, Time), happening: Happening) -> String {
 
 fn effect_words(effect: &Effect) -> String {
     match effect {
-        Effect::Open(attempt, launch) => format!("open #{attempt} {launch:?}"),
+        Effect::Open(attempt, launch, Way::Shared) => format!("open #{attempt} {launch:?}"),
+        Effect::Open(attempt, launch, Way::Own) => format!("open #{attempt} {launch:?} its own way"),
         Effect::Close(attempt, None) => format!("close #{attempt}"),
         Effect::Close(attempt, Some(bye)) => format!("close #{attempt} with Bye {:?}", bye.reason),
         Effect::Deliver(channel, _) => format!("deliver {channel:?}"),

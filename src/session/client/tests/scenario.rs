@@ -6,7 +6,9 @@
 //!
 //! ```text
 //! user sends N | finishes | closes | retries | restarts | takes N        (messages, deliveries)
-//! laptop stalls until TIME | wakes      network comes up      link goes silent      client takes over
+//! laptop stalls until TIME | wakes      network comes up      link goes silent
+//! client takes over | waits for its user     (without patience, allowance and hints that replace: how it is made)
+//! ssh turned away
 //! proxy runs | attaches | exits CODE [REASON] | killed by SIGNAL | output ends | cannot start | is noisy
 //! server welcomes [received=N] [start=N] [instance=N] | refuses REASON | sends N | repeats | skips
 //!        acks N | answers | says bye REASON | program exits CODE | trickles
@@ -47,7 +49,9 @@ fn names_the_line_that_comes_too_late() {
 fn play(file: &str, text: &str) -> String {
     let takes_over = text.lines().any(|line| line.ends_with("client takes over"));
     let first = if takes_over { First::Takeover } else { First::Start };
-    let mut play = Play::new(ClientConfig { first, ..config() });
+    let waits = text.lines().any(|line| line.ends_with("client waits for its user"));
+    let config = if waits { waits_for_its_user() } else { config() };
+    let mut play = Play::new(ClientConfig { first, ..config });
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();
         if line.is_empty() {
@@ -100,7 +104,7 @@ impl Play {
         };
         let words: Vec<&str> = what.split_whitespace().collect();
         match words[..] {
-            ["end"] | ["client", "takes", "over"] => {}
+            ["end"] | ["client", "takes", "over"] | ["client", "waits", "for", "its", "user"] => {}
             ["link", "goes", "silent"] => self.silent = attempt,
             ["laptop", "stalls", "until", time] => self.now = parse_time(time)?,
             ["user", "sends", count] => {
@@ -133,6 +137,7 @@ impl Play {
         Ok(Some(match *words {
             ["proxy", "runs"] => News::Started,
             ["proxy", "attaches"] => News::Preamble,
+            ["ssh", "turned", "away"] => turned_away(),
             ["proxy", "exits", code] => exited(ProgramExit::Code(parse(code)?)),
             ["proxy", "exits", code, reason] => {
                 let code = parse(code)?;

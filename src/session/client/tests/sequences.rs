@@ -6,7 +6,7 @@ use proptest::test_runner::FileFailurePersistence;
 use super::*;
 use crate::proto::verdict::{EXIT_ALREADY_RUNNING, EXIT_LOST, EXIT_NOT_RUNNING, EXIT_NOT_STARTED};
 use crate::proto::{Refusal, RefusalReason};
-use crate::session::WindowConfig;
+use crate::session::{AllowanceConfig, WindowConfig};
 
 /// One thing that happens to the machine.
 #[derive(Clone, Debug)]
@@ -109,6 +109,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Told::News(News::Garbled("noise".to_owned()))),
         2 => Just(Told::News(News::Ended)),
         3 => status.prop_map(|status| Told::News(exited(status))),
+        2 => Just(Told::News(turned_away())),
         1 => Just(Told::News(News::NotOpened("no ssh".to_owned()))),
     ];
     let user = prop_oneof![
@@ -136,7 +137,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..120)
 }
 
-fn tight(first: First) -> ClientConfig {
+fn tight(first: First, waits: bool) -> ClientConfig {
     let window = WindowConfig {
         unacked_bytes_max: 8,
         unacked_frames_max: 4,
@@ -144,7 +145,8 @@ fn tight(first: First) -> ClientConfig {
         ack_frames: 2,
         ..WindowConfig::default()
     };
-    ClientConfig { first, window, ..config() }
+    let config = if waits { waits_for_its_user() } else { config() };
+    ClientConfig { first, window, ..config }
 }
 
 /// The machine, and what was seen of it so far.
@@ -153,19 +155,32 @@ struct Watched {
     now: Time,
     open: Option<Attempt>,
     opened: Attempt,
-    /// The session may still open its first transport.
+    /// The session may open its first transport: nothing can have been started for it.
     fresh: bool,
+    /// The current transport's proxy was heard of.
+    started: bool,
+    /// When transports were opened.
+    opened_at: Vec<Time>,
     status: Status,
     /// A wake-up came during the current attempt: if it fails, that does not count.
     woken: bool,
 }
 
 impl Watched {
-    fn new(first: First) -> Self {
-        let client = Client::new(tight(first), SESSION, 0, Time::ZERO);
+    fn new(first: First, waits: bool) -> Self {
+        let client = Client::new(tight(first, waits), SESSION, 0, Time::ZERO);
         let status = client.status();
-        let mut watched =
-            Watched { client, now: Time::ZERO, open: None, opened: 0, fresh: true, status, woken: false };
+        let mut watched = Watched {
+            client,
+            now: Time::ZERO,
+            open: None,
+            opened: 0,
+            fresh: true,
+            started: false,
+            opened_at: Vec::new(),
+            status,
+            woken: false,
+        };
         watched.check_effects();
         watched
     }
@@ -226,7 +241,14 @@ impl Watched {
         let wakes = matches!(input, Input::Wake | Input::NetworkUp | Input::Retry);
         self.woken |= overdue || wakes;
         if let Input::Restart(_) = input {
-            self.fresh = matches!(self.status, Status::ServerNotRunning(_) | Status::Refused(_));
+            self.fresh |= matches!(self.status, Status::ServerNotRunning(_) | Status::Refused(_));
+        }
+        if let Input::Transport(attempt, news) = &input
+            && Some(*attempt) == self.open
+            && self.status == Status::Connecting
+        {
+            self.started |= matches!(news, News::Started | News::Preamble);
+            self.fresh |= !self.started && *news == turned_away();
         }
         self.client.handle_input(self.now, input.clone());
         let effects: Vec<Effect> = self.client.effects.iter().cloned().collect();
@@ -260,7 +282,9 @@ impl Watched {
     fn check_effects(&mut self) {
         while let Some(effect) = self.client.poll_effect() {
             match effect {
-                Effect::Open(attempt, launch) => {
+                Effect::Open(attempt, launch, _) => {
+                    self.check_allowance();
+                    self.started = false;
                     assert_eq!(self.open, None, "the old transport is closed before the next is opened");
                     assert!(attempt > self.opened, "attempts only grow");
                     assert!(self.fresh || launch == Launch::Reattach, "a reconnect starts no server");
@@ -269,7 +293,7 @@ impl Watched {
                 Effect::Close(attempt, _) => {
                     assert_eq!(self.open.take(), Some(attempt), "only what is open is closed");
                 }
-                Effect::Status(status, _) => self.check_status(status),
+                Effect::Status(status, cause) => self.check_status(status, &cause),
                 Effect::Deliver(channel, _) | Effect::Finished(channel) => {
                     assert!(matches!(channel, Channel::Output | Channel::Errors));
                 }
@@ -280,8 +304,22 @@ impl Watched {
         assert_eq!(self.open.is_some(), self.client.state.has_transport());
     }
 
-    fn check_status(&mut self, status: Status) {
+    /// In any time no more attempts than the bucket gives.
+    fn check_allowance(&mut self) {
+        self.opened_at.push(self.now);
+        let Some(AllowanceConfig { burst, every }) = self.client.config.allowance.clone() else {
+            return;
+        };
+        for (count, from) in self.opened_at.iter().rev().enumerate() {
+            let allowed = u128::from(burst) + self.now.since(*from).as_micros() / every.as_micros();
+            assert!(count as u128 + 1 <= allowed, "{} attempts since {from}", count + 1);
+        }
+    }
+
+    fn check_status(&mut self, status: Status, cause: &Cause) {
         let attempts_max = self.client.config.attempts_max;
+        let pause_ends = matches!(cause, Cause::Patience | Cause::Activity);
+        assert!(!pause_ends || self.client.config.patience.is_some(), "{status}: {cause}");
         let last = std::mem::replace(&mut self.status, status);
         match (&last, &self.status) {
             (Status::Closed(_), now) => panic!("{now} after {last}"),
@@ -289,10 +327,14 @@ impl Watched {
                 assert!(self.woken || self.opened == 1, "a failed attempt was not counted");
             }
             (Status::Reconnecting(k), Status::ReconnectFailed(failed)) => assert_eq!(k, failed),
-            (last, Status::ReconnectExhausted) => {
-                assert_eq!(*last, Status::Reconnecting(attempts_max), "after exactly so many");
+            (Status::Reconnecting(k), Status::ReconnectExhausted) => {
+                assert!([attempts_max, attempts_max + 1].contains(k), "after exactly so many, or one more");
             }
+            (last, Status::ReconnectExhausted) => panic!("exhausted after {last}"),
             (_, Status::ReconnectFailed(k)) => assert!(*k < attempts_max),
+            (Status::ReconnectExhausted, Status::Reconnecting(k)) if pause_ends => {
+                assert_eq!(*k, attempts_max + 1, "one attempt beyond the budget");
+            }
             (_, Status::Reconnecting(k)) => assert!(*k <= attempts_max),
             _ => {}
         }
@@ -319,8 +361,9 @@ proptest! {
     })]
 
     #[test]
-    fn holds_its_rules_in_any_sequence(first in 0..3u8, steps in steps()) {
-        let mut watched = Watched::new([First::Start, First::Replace, First::Takeover][usize::from(first)]);
+    fn holds_its_rules_in_any_sequence(first in 0..3u8, waits in any::<bool>(), steps in steps()) {
+        let first = [First::Start, First::Replace, First::Takeover][usize::from(first)];
+        let mut watched = Watched::new(first, waits);
         for step in &steps {
             watched.step(step);
         }
