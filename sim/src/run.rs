@@ -21,6 +21,8 @@ pub struct Outcome {
     pub goals: Goals,
     /// When it was over.
     pub ended_at: Time,
+    /// How much of the time in which the network was up each client was attached, in thousandths.
+    pub shares: Vec<u16>,
 }
 
 impl Outcome {
@@ -45,6 +47,7 @@ pub fn run_with<K: Kit>(scenario: &Scenario, detail: Detail) -> Outcome {
     let ran = panic::catch_unwind(AssertUnwindSafe(|| world.run()));
     let ended_at = world.ended_at();
     world.checks.judge(ended_at, Promise::NoPanic, ran.is_ok(), || "a machine panicked".to_owned());
+    let shares = world.shares().collect();
     let World { trace, checks, goals, .. } = world;
-    Outcome { trace, checks, goals, ended_at }
+    Outcome { trace, checks, goals, ended_at, shares }
 }

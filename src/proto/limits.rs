@@ -170,6 +170,10 @@ pub const HINT_GRACE: Duration = Duration::from_millis(500);
 /// ssh with keys needs on a good network. One that was begun so is not replaced so.
 pub const ACTIVITY_GRACE: Duration = Duration::from_secs(2);
 
+/// Time between two attempts that are made because the user sends something. Who types on and on is back
+/// a second after a network that fails at once is; who sends fifty lines a second tries no more often.
+pub const ACTIVITY_PACE: Duration = Duration::from_secs(1);
+
 /// Time from the server's preamble to its answer: some round trips on the worst usable link.
 pub const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -438,7 +442,8 @@ mod tests {
         assert!(NETWORK_PROBE_TIMEOUT < PROBE_TIMEOUT && PROBE_TIMEOUT < HEARTBEAT_INTERVAL);
         assert!(OPEN_TIMEOUT_MIN * 7 < OPEN_TIMEOUT, "three of an outage are over before one long one is");
         assert!(PATIENCE_MAX + PATIENCE_MAX / 4 < Duration::from_secs(40), "the product's promise");
-        assert!(HINT_GRACE < ACTIVITY_GRACE && ACTIVITY_GRACE < OPEN_TIMEOUT_MIN);
+        assert!(HINT_GRACE < ACTIVITY_PACE && ACTIVITY_PACE < BACKOFF_MIN - BACKOFF_MIN / 4);
+        assert!(ACTIVITY_PACE < ACTIVITY_GRACE && ACTIVITY_GRACE < OPEN_TIMEOUT_MIN);
         assert!(FIRST_RETRY_SPREAD < HINT_GRACE && BACKOFF_MIN < ALLOWANCE_EVERY);
         assert_eq!(IDLE_LIFETIME, Duration::from_secs(86_400));
         assert_eq!(LEFTOVERS_LIFETIME, 7 * IDLE_LIFETIME);

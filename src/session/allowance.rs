@@ -1,7 +1,8 @@
 //! How often a host is logged in to: a bucket of tokens, of which every attempt takes one.
 //!
 //! A loss after a success may be retried at once, so nothing else keeps a link that flaps from
-//! hammering its host. Whoever asked for an attempt, in any `t` it makes at most `burst + t / every`.
+//! hammering its host. Whoever asked for an attempt, in any `t` the host sees at most `burst + t / every`;
+//! one that never reached it gives its token back.
 
 use std::time::Duration;
 
@@ -32,6 +33,11 @@ impl Allowance {
     pub fn take(&mut self, now: Time, config: Option<&AllowanceConfig>) {
         let every = config.map_or(Duration::ZERO, |config| config.every);
         self.full_at = self.full_at.max(now) + every;
+    }
+
+    /// The attempt that was made last never reached the host.
+    pub fn give_back(&mut self, config: Option<&AllowanceConfig>) {
+        self.full_at = self.full_at - config.map_or(Duration::ZERO, |config| config.every);
     }
 }
 
@@ -82,6 +88,16 @@ mod tests {
                 assert!(count as u64 <= 4 + (until - from).div_ceil(3), "{count} from {from} to {until}");
             }
         }
+    }
+
+    #[test]
+    fn what_never_reached_the_host_costs_nothing() {
+        let mut allowance = Allowance::new(at(100));
+        for _ in 0..50 {
+            allowance.take(at(100), Some(&CONFIG));
+            allowance.give_back(Some(&CONFIG));
+        }
+        assert_eq!(eager(&mut allowance, 100, 104), [100, 100, 100, 100, 100, 103]);
     }
 
     #[test]

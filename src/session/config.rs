@@ -31,7 +31,7 @@ pub struct ClientConfig {
     pub allowance: Option<AllowanceConfig>,
     /// How a pause ends by itself; `None` for never: it waits for a wake-up, a network or the user.
     pub patience: Option<PatienceConfig>,
-    /// Whether what the user sends ends a pause, too.
+    /// Whether what the user sends is a reason to try, too.
     pub heeds_activity: bool,
     /// Time attached after which broken protocols of before are forgotten.
     pub stable_after: Duration,
@@ -47,6 +47,8 @@ pub struct ClientConfig {
     pub hint_grace: Option<Duration>,
     /// Age from which an attempt that has not opened is replaced when the user sends something.
     pub activity_grace: Duration,
+    /// Time between two attempts that are made because the user sends something.
+    pub activity_pace: Duration,
     /// Time from the server's preamble to its answer.
     pub attach_timeout: Duration,
     /// Time for a transport's exit status after its output has ended.
@@ -76,6 +78,7 @@ impl Default for ClientConfig {
             open_timeout_min: limits::OPEN_TIMEOUT_MIN,
             hint_grace: Some(limits::HINT_GRACE),
             activity_grace: limits::ACTIVITY_GRACE,
+            activity_pace: limits::ACTIVITY_PACE,
             attach_timeout: limits::ATTACH_TIMEOUT,
             exit_wait: limits::EXIT_WAIT,
             window: WindowConfig::default(),

@@ -78,11 +78,13 @@ impl Heartbeat {
         self.heard(now);
     }
 
-    /// Probes now, to be answered within `timeout`. A probe of that kind that is under way stays, if
-    /// nothing has come that would satisfy it: that was before what we are woken by now.
+    /// Probes now, to be answered within `timeout`. A probe of that kind that is under way stays, with the
+    /// shorter of the two times, if nothing has come that would satisfy it: that was before what we are
+    /// woken by now.
     pub fn probe_now(&mut self, now: Time, timeout: Duration) -> Option<u64> {
         let waits = self.urgent.is_some_and(|urgent| self.heard_at < urgent.credible_from);
         if waits && now < self.due_at {
+            self.due_at = self.due_at.min(now + timeout);
             return None;
         }
         let nonce = self.ask(now);
@@ -177,6 +179,14 @@ mod tests {
         assert_eq!(heartbeat.probe_now(at(100), 2 * SECOND), Some(1));
         heartbeat.heard(at(100));
         assert_eq!(heartbeat.beat(at(102)), Beat::Lost);
+    }
+
+    #[test]
+    fn of_two_probes_the_one_with_less_time_decides() {
+        let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+        assert_eq!(heartbeat.probe_now(at(100), 4 * SECOND), Some(1));
+        assert_eq!(heartbeat.probe_now(at(101), SECOND), None, "one is under way");
+        assert_eq!((heartbeat.due_at(), heartbeat.beat(at(102))), (at(102), Beat::Lost));
     }
 
     #[test]

@@ -54,6 +54,26 @@ goals! {
     Exhausted "exhausted",
     /// And then the client was woken.
     ExhaustedWoken "exhausted-then-woken",
+    /// A pause ended with an attempt of patience.
+    PatienceTried "patience-tried",
+    /// And that attempt led back to the session.
+    PatienceReturned "patience-led-back",
+    /// A pause ended with an attempt because the user sent something.
+    ActivityTried "activity-tried",
+    /// The kernel told of a changed network.
+    NetworkTold "network-told",
+    /// A hint replaced an attempt that had not opened.
+    OpenReplaced "hanging-open-replaced",
+    /// An attempt had to wait for its token.
+    AllowanceWaited "allowance-waited",
+    /// A first attach was turned away before the key exchange.
+    TurnedAway "turned-away",
+    /// And was let in after that.
+    TurnedAwayThenIn "turned-away-then-in",
+    /// An attempt hung in a shared connection that was dead.
+    SharedDead "shared-dead-met",
+    /// Patience was over before the network was back.
+    PatienceOver "patience-over",
     /// A verdict of 90 was believed.
     Believed90 "90-believed",
     /// The reason was a crash.
@@ -130,7 +150,7 @@ impl fmt::Display for Goal {
 
 /// A set of goals that were reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Goals(u64);
+pub struct Goals(u128);
 
 impl Goals {
     /// Takes note that it was reached.
@@ -160,4 +180,4 @@ impl Goals {
     }
 }
 
-const _: () = assert!(Goal::ALL.len() <= 64, "a set of goals is 64 bits");
+const _: () = assert!(Goal::ALL.len() <= 128, "a set of goals is 128 bits");

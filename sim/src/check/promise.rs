@@ -50,10 +50,16 @@ promises! {
     DeliveredOnce "delivered-once" Safety,
     /// News of an old attempt changes nothing, on either side.
     StaleIgnored "stale-ignored" Safety,
-    /// After MAX failed attempts, and not before or after, the client stops trying.
+    /// After MAX failed attempts, and not before or after, the client pauses; a pause ends with a hint, the
+    /// user's activity or, while that lasts, patience.
     AttemptsMax "attempts-max" Safety,
-    /// Attempts of one outage leave the network time to come back.
+    /// Attempts of one outage leave the network time to come back, and no host is hammered.
     AttemptsPaced "attempts-paced" Safety,
+    /// When there is a reason to try to come back, that is done within its time.
+    RetriedInTime "retried-in-time" Liveness,
+    /// Once the network is good again, a session whose server lives is attached within the bound, and
+    /// nobody lends a hand.
+    ComesBack "comes-back" Liveness,
     /// The session that owns the server is let in, whatever holds its place.
     OwnerGetsIn "owner-gets-in" Safety,
     /// A stranger displaces nobody, unless it takes over.

@@ -245,8 +245,9 @@ fn run_batch(work: &Work, first: u64) -> Batch {
     let mut batch = Batch { first, tally: Tally::default(), found: false };
     for seed in first..first.saturating_add(BATCH).min(work.end) {
         if work.shard.holds(seed) {
-            let outcome = crate::run::run(&draw(seed), Detail::Hash);
-            batch.tally.take(seed, &outcome);
+            let scenario = draw(seed);
+            let outcome = crate::run::run(&scenario, Detail::Hash);
+            batch.tally.take(seed, &scenario, &outcome);
             batch.found = work.wanted.is_some_and(|wanted| wanted.is_in(&outcome));
             if batch.found {
                 break;

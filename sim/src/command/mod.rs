@@ -6,6 +6,7 @@
 //! run           one seed or scenario, in full
 //! campaign      many seeds on all cores
 //! tally         what many runs add up to
+//! availability  what their users felt
 //! progress      how what takes long shows itself while it lasts
 //! determinism   the same seed twice, in two processes
 //! coverage      what many seeds have reached, and what they never did
@@ -17,6 +18,7 @@
 //! source        where a scenario comes from: a seed, or a file
 //! ```
 
+mod availability;
 mod campaign;
 mod coverage;
 mod determinism;

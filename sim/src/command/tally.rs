@@ -6,11 +6,13 @@ use std::time::Duration;
 use reattach::session::Time;
 use serde::Serialize;
 
+use super::availability::{Availability, Felt};
 use super::keep::Kept;
 use super::source::quoted;
 use super::{EXIT_FINE, EXIT_UNREACHED, counted, exit_code};
 use crate::check::{Checks, Goal, Goals, Kind, Promise, Violation};
 use crate::run::Outcome;
+use crate::scenario::Scenario;
 
 /// Violations that are kept: the first of many tell as much as all.
 const VIOLATIONS_MAX: usize = 20;
@@ -24,6 +26,7 @@ pub(super) struct Tally {
     pub(super) lived: Duration,
     pub(super) checks: Checks,
     pub(super) goals: Goals,
+    pub(super) availability: Availability,
     pub(super) violated: u64,
     /// Those of the lowest seeds.
     pub(super) violations: Vec<(u64, Violation)>,
@@ -32,12 +35,13 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn take(&mut self, seed: u64, outcome: &Outcome) {
+    pub(super) fn take(&mut self, seed: u64, scenario: &Scenario, outcome: &Outcome) {
         self.runs += 1;
         self.events += outcome.trace.events();
         self.lived += outcome.ended_at.since(Time::ZERO);
         self.checks.add(&outcome.checks);
         self.goals.add(outcome.goals);
+        self.availability.take(scenario, &outcome.shares);
         if let Some(violation) = outcome.checks.violation() {
             self.violated += 1;
             self.violations.push((seed, violation.clone()));
@@ -55,6 +59,7 @@ impl Tally {
         self.lived += other.lived;
         self.checks.add(&other.checks);
         self.goals.add(other.goals);
+        self.availability.add(&other.availability);
         self.violated += other.violated;
         self.violations.extend(other.violations);
         // Harm first, so that much missing progress on lower seeds never crowds it out.
@@ -99,6 +104,7 @@ impl Tally {
         for promise in self.checks.never_judged() {
             text += &format!("  never judged: {promise}\n");
         }
+        text += &self.availability.text();
         text += &format!("violations: {}\n", self.violated);
         for (seed, violation) in &self.violations {
             text += &format!("  {violation}\n    again: cargo sim run {seed}\n");
@@ -129,6 +135,7 @@ impl Tally {
             judged: Promise::ALL.iter().map(|p| (p.name(), self.checks.count(*p))).collect(),
             reached: Goal::ALL.iter().filter(|goal| self.goals.has(**goal)).map(|g| g.name()).collect(),
             missing: self.goals.missing().map(Goal::name).collect(),
+            availability: self.availability.report(),
             violated: self.violated,
             broken: self.broken.iter().map(|(promise, broken)| (promise.name(), broken)).collect(),
             violations: self
@@ -157,6 +164,7 @@ pub(super) struct Report<'t> {
     judged: BTreeMap<&'static str, u64>,
     reached: Vec<&'static str>,
     missing: Vec<&'static str>,
+    availability: BTreeMap<&'static str, Felt>,
     violated: u64,
     broken: BTreeMap<&'static str, &'t Broken>,
     violations: Vec<Told<'t>>,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use reattach::proto::limits::HEARTBEAT_INTERVAL;
 use reattach::proto::{Channel, Frame, GoneReason, InstanceId, ProgramExit, SessionId};
 use reattach::session::client::{
-    Attempt, Cause, Closed, Effect, Input, Launch, News, ProxyExit, Refused, Status,
+    Attempt, Cause, Closed, Effect, Input, Launch, News, ProxyExit, Refused, Status, Way,
 };
 use reattach::session::{ClientConfig, First, Time};
 
@@ -114,6 +114,9 @@ pub(super) struct ClientProcess<C> {
     /// Attempts to reattach since the last handshake or wake-up.
     tries: u32,
     attempts_max: u32,
+    /// Since the last attempt the user has sent something, or the first pause of patience has passed.
+    acted: bool,
+    paused: bool,
     /// Words of the configuration: the attempt comes some words after them.
     config_words: usize,
     sent: u8,
@@ -163,6 +166,8 @@ impl<C: ClientMachine> ClientProcess<C> {
             attempt: 0,
             tries: 0,
             attempts_max,
+            acted: false,
+            paused: false,
             config_words,
             sent: 0,
             open: 0,
@@ -234,7 +239,8 @@ impl<C: ClientMachine> ClientProcess<C> {
 
     fn on_effect(&mut self, effect: Effect, lexicon: &mut Lexicon, told: &mut Told<Deed>) {
         match effect {
-            Effect::Open(attempt, launch) => self.on_open(attempt, launch, told),
+            // The small world has one way.
+            Effect::Open(attempt, launch, Way::Shared | Way::Own) => self.on_open(attempt, launch, told),
             Effect::Close(attempt, bye) => {
                 let open = std::mem::replace(&mut self.linked, false) && attempt == self.attempt;
                 told.judge(Promise::OneTransport, open, || {
@@ -256,14 +262,17 @@ impl<C: ClientMachine> ClientProcess<C> {
         let one = !std::mem::replace(&mut self.linked, true) && attempt > self.attempt;
         self.attempt = attempt;
         let reattach = self.opened || self.first == First::Takeover;
-        self.tries += u32::from(self.opened);
+        // A pause may end with one attempt more, for patience or because the user has sent something.
+        let pause_ends = self.status == Status::ReconnectExhausted && (self.acted || self.paused);
+        (self.acted, self.paused) = (false, false);
+        self.tries = if self.opened { self.tries.min(self.attempts_max) + 1 } else { 0 };
         self.opened = true;
         (self.probes, self.probing, self.ended) = (0, false, false);
         let (tries, attempts_max) = (self.tries, self.attempts_max);
         told.judge(Promise::OneTransport, one, || {
             format!("the client opens attempt {attempt} beside or after a newer one")
         });
-        told.judge(Promise::AttemptsMax, tries <= attempts_max, || {
+        told.judge(Promise::AttemptsMax, tries <= attempts_max || pause_ends, || {
             format!("the client tries {tries} times, {attempts_max} are allowed")
         });
         told.judge(Promise::NeverSpawn, !reattach || launch == Launch::Reattach, || {
@@ -293,9 +302,12 @@ impl<C: ClientMachine> ClientProcess<C> {
                     format!("the client shows attempt {shown}, it is number {tries}")
                 });
             }
-            Status::ReconnectExhausted => told.judge(Promise::AttemptsMax, tries == attempts_max, || {
-                format!("the client stops after {tries} attempts, {attempts_max} were due")
-            }),
+            Status::ReconnectExhausted => {
+                let due = tries == attempts_max || tries == attempts_max + 1;
+                told.judge(Promise::AttemptsMax, due, || {
+                    format!("the client pauses after {tries} attempts, {attempts_max} were due")
+                });
+            }
             Status::ServerNotRunning(reason) => told.deeds.push(Deed::Gone(*reason)),
             Status::Refused(refused) => told.deeds.push(Deed::Refused(Why::of(refused))),
             Status::Closed(closed) => told.deeds.push(Deed::Left(*closed)),
@@ -375,7 +387,9 @@ impl<C: ClientMachine> ClientProcess<C> {
         match machine.poll_timeout() {
             None => Timer::None,
             // It only looks whether it slept.
-            Some(_) if self.status == Status::ReconnectExhausted => Timer::None,
+            Some(_) if self.status == Status::ReconnectExhausted && machine.next_try_at().is_none() => {
+                Timer::None
+            }
             Some(due) if self.status == Status::Connected => {
                 let idle = !self.probing && !self.ended && machine.inbox().ack_at() != Some(due);
                 if idle { Timer::Idle(self.probes) } else { Timer::Due }
@@ -393,13 +407,21 @@ impl<C: ClientMachine> Process for ClientProcess<C> {
     fn take(&mut self, ask: Ask, lexicon: &mut Lexicon, told: &mut Told<Deed>) {
         match ask {
             Ask::Timer => {
-                self.now = self.machine.inner().poll_timeout().expect("only what is armed rings");
-                self.machine.handle_timeout(self.now);
+                self.paused = self.status == Status::ReconnectExhausted;
+                loop {
+                    self.now = self.machine.inner().poll_timeout().expect("only what is armed rings");
+                    self.machine.handle_timeout(self.now);
+                    // That it looks at the clock within a pause is nothing to be told apart.
+                    if !self.paused || self.machine.inner().has_effects() {
+                        break;
+                    }
+                }
                 let due = self.machine.inner().poll_timeout();
                 let now = self.now;
                 told.judge_timer("the client", now, due);
             }
             Ask::Send => {
+                self.acted = true;
                 let request = self.request();
                 self.input(request);
             }
@@ -429,7 +451,7 @@ impl<C: ClientMachine> Process for ClientProcess<C> {
 
     fn words(&self) -> Vec<u64> {
         let mut words = Words(machine_words(&self.machine, self.config_words));
-        let user = (self.client, self.session, self.first, self.opened, self.linked, self.tries);
+        let user = (self.client, self.session, self.first, self.opened, self.linked, self.tries, self.acted);
         let work = (self.sent, self.open, self.output, self.probes, self.probing, self.ended);
         (&self.status, user, work).hash(&mut words);
         words.canonise(self.now, &mut Vec::new());

@@ -47,17 +47,20 @@ const fn span(what: &'static str, from: Duration, to: Duration) -> Span {
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
+/// From Friday's evening to Monday's morning, with an evening before and a day after it.
+const WEEKEND: Duration = HOUR.saturating_mul(96);
+
 /// Every stream of random numbers has its seed.
 pub(super) const SEED: Whole = whole("seed", 0, u64::MAX);
 
-/// Two hours have fifteen hundred heartbeats of each client, and room for every timeout there is.
-pub(super) const DURATION: Span = span("duration", Duration::from_millis(1), HOUR.saturating_mul(2));
+/// A weekend, of which a laptop that is awake makes a hundred thousand events.
+pub(super) const DURATION: Span = span("duration", Duration::from_millis(1), WEEKEND);
 
 /// Nothing begins after the faults have ended.
-pub(super) const AT: Span = span("point in time", Duration::ZERO, HOUR.saturating_mul(2));
+pub(super) const AT: Span = span("point in time", Duration::ZERO, WEEKEND);
 
-/// A laptop that sleeps over night, and a clock that jumps over it.
-pub(super) const LASTING: Span = span("time for a fault", Duration::ZERO, HOUR.saturating_mul(24));
+/// A laptop that is closed over a weekend, and a clock that jumps over it.
+pub(super) const LASTING: Span = span("time for a fault", Duration::ZERO, WEEKEND);
 
 /// There and back must fit into the two seconds that a probe has, with some room for a queue.
 pub(super) const LATENCY: Span = span("latency", Duration::ZERO, Duration::from_millis(500));
@@ -85,6 +88,9 @@ pub(super) const WINDOW_FRAMES: Whole = whole("window of frames", 1, REQUESTS_MA
 
 /// Who tries no more than that is done within a quarter of an hour.
 pub(super) const ATTEMPTS: Whole = whole("budget of attempts", 1, 20);
+
+/// As long as a server may live; zero is no patience at all.
+pub(super) const PATIENCE: Span = span("patience", Duration::ZERO, HOUR.saturating_mul(24 * 7));
 
 /// Two proxies and two servers that replace each other need a number each, and which numbers were used
 /// is kept in 64 bits.

@@ -50,6 +50,11 @@ fn draw_setting(dice: &mut Dice) -> Setting {
         window: u32::try_from(dice.log_between(64, 16_384)).expect("in range"),
         window_frames: u32::try_from(dice.log_between(2, 256)).expect("in range"),
         attempts_max: dice.pick(&[3, 3, 3, 1, 2, 5]),
+        patience: match dice.below(8) {
+            0 => Duration::ZERO,
+            1 => dice.log_duration(Duration::from_secs(5), Duration::from_secs(120)),
+            _ => Duration::from_secs(24 * 3600),
+        },
         pids: dice.pick(&[8, 4, 16, 32]),
         wake_told: !dice.one_in(3),
     }
@@ -114,7 +119,11 @@ fn draw_outage(dice: &mut Dice, duration: Duration, clients: u8, entries: &mut V
     let obstacle = dice.pick(&[
         FaultKind::SshFail,
         FaultKind::SshFail,
+        FaultKind::SshTurnedAway,
         FaultKind::Partition,
+        FaultKind::NetworkDown,
+        FaultKind::NetworkDown,
+        FaultKind::SharedDead,
         FaultKind::LossUp,
         FaultKind::LossDown,
         FaultKind::ServerHang,

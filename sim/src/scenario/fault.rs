@@ -95,8 +95,14 @@ faults! {
     Blackhole "blackhole" client at_once recoverable [],
     /// Links are that many times slower.
     Slow "slow" host lasting recoverable [10, 100],
-    /// Nothing gets anywhere, and no link can be opened.
+    /// Nothing gets anywhere, and no link can be opened: what tries hangs.
     Partition "partition" host lasting recoverable [],
+    /// The laptop has no network: nothing gets anywhere, and what tries fails at once. The kernel tells
+    /// whoever asked of the end and of the return.
+    NetworkDown "network-down" host lasting recoverable [],
+    /// The laptop's address changes: links that are open are dead, new ones can be opened. The kernel
+    /// tells whoever asked.
+    AddressChange "address-change" host at_once recoverable [],
     /// News of a transport reaches the client late.
     NewsLate "news-late" client lasting recoverable [],
     /// News of a transport's end reaches the client twice.
@@ -145,6 +151,10 @@ faults! {
     SshFail "ssh-fail" client lasting recoverable [],
     /// ssh waits for the user.
     SshAsk "ssh-ask" client lasting recoverable [],
+    /// The host has too many logins under way, and turns ssh away before the key exchange.
+    SshTurnedAway "ssh-turned-away" client lasting recoverable [],
+    /// The connection that the user's logins share is dead, and nobody has noticed.
+    SharedDead "shared-dead" client lasting recoverable [],
 }
 
 impl FaultKind {

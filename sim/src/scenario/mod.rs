@@ -28,7 +28,9 @@ pub use act::{Act, User};
 pub use draw::draw;
 pub use fault::{Fault, FaultKind};
 pub use file::{LoadError, load};
-use reattach::session::{BackoffConfig, ClientConfig, First, LaunchConfig, ServerConfig, WindowConfig};
+use reattach::session::{
+    BackoffConfig, ClientConfig, First, LaunchConfig, PatienceConfig, ServerConfig, WindowConfig,
+};
 pub(crate) use text::shown;
 pub use text::{ParseError, parse, print};
 
@@ -90,11 +92,13 @@ pub struct Setting {
     pub window: u32,
     /// Frames that an end keeps for replay.
     pub window_frames: u32,
-    /// Failed attempts after which a client stops.
+    /// Failed attempts after which a client pauses.
     pub attempts_max: u32,
+    /// How long after a loss a client's pauses end by themselves; zero for never.
+    pub patience: Duration,
     /// Numbers that processes on the host can have.
     pub pids: u32,
-    /// Whether the laptop tells its programs that it woke up.
+    /// Whether the laptop tells its programs that it woke up, and that its network changed.
     pub wake_told: bool,
 }
 
@@ -111,6 +115,7 @@ impl Default for Setting {
             window: 8192,
             window_frames: 64,
             attempts_max: 3,
+            patience: Duration::from_secs(24 * 3600),
             pids: 16,
             wake_told: true,
         }
@@ -163,6 +168,8 @@ impl Setting {
         ClientConfig {
             first,
             attempts_max: self.attempts_max,
+            patience: (!self.patience.is_zero())
+                .then(|| PatienceConfig { lasts: self.patience, ..PatienceConfig::default() }),
             window: self.windows(),
             ..ClientConfig::default()
         }
@@ -189,8 +196,8 @@ impl Setting {
     }
 
     /// Time in which every session must be settled once the network is good: the sum of what the
-    /// configuration allows one attempt under way to take, then a full budget of attempts, and
-    /// the time in which what is kept can be sent again.
+    /// configuration allows one attempt under way to take, then a full budget of attempts, the pause
+    /// after it and one more, and the time in which what is kept can be sent again.
     pub fn settle_bound(&self) -> Duration {
         let client = self.client(First::Start);
         let launch = LaunchConfig::default();
@@ -200,7 +207,7 @@ impl Setting {
         let start = launch.starter_wait + stop + launch.ready_timeout + launch.attach_timeout;
         let round_trips = self.latency * 8 + self.ssh_time * 4 + self.step_time * 60;
         let attempt = client.open_timeout.unwrap_or_default() + client.attach_timeout + client.exit_wait;
-        let tries = (max * 5 / 4 + round_trips + launch.attach_timeout) * self.attempts_max;
+        let tries = (max * 5 / 4 + round_trips + launch.attach_timeout) * (self.attempts_max + 1);
         let bytes = u64::from(self.window) * 4 + 64 * u64::from(self.window_frames);
         let replay = Duration::from_millis(bytes / u64::from(self.bandwidth.max(1)));
         let answers = self.program_time * self.window_frames * 4;

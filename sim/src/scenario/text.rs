@@ -177,6 +177,7 @@ fn parse_setting(name: &str, value: &str, setting: &mut Setting) -> Result<(), S
         "window" => setting.window = bounds::WINDOW.read(value)?,
         "window-frames" => setting.window_frames = bounds::WINDOW_FRAMES.read(value)?,
         "attempts-max" => setting.attempts_max = bounds::ATTEMPTS.read(value)?,
+        "patience" => setting.patience = bounds::PATIENCE.read(value)?,
         "pids" => setting.pids = bounds::PIDS.read(value)?,
         "wake-told" => {
             setting.wake_told = match value {
@@ -188,7 +189,7 @@ fn parse_setting(name: &str, value: &str, setting: &mut Setting) -> Result<(), S
         _ => {
             return Err(format!(
                 "\"{}\" cannot be set; latency, bandwidth, ssh-time, step-time, program-time, \
-                 idle-lifetime, unmet-lifetime, window, window-frames, attempts-max, pids and wake-told can",
+                 idle-lifetime, unmet-lifetime, window, window-frames, attempts-max, patience, pids and wake-told can",
                 shown(name)
             ));
         }
@@ -315,7 +316,7 @@ pub fn print(scenario: &Scenario) -> String {
     text
 }
 
-fn settings(setting: &Setting) -> [(&'static str, String); 12] {
+fn settings(setting: &Setting) -> [(&'static str, String); 13] {
     [
         ("latency", time(setting.latency)),
         ("bandwidth", setting.bandwidth.to_string()),
@@ -327,6 +328,7 @@ fn settings(setting: &Setting) -> [(&'static str, String); 12] {
         ("window", setting.window.to_string()),
         ("window-frames", setting.window_frames.to_string()),
         ("attempts-max", setting.attempts_max.to_string()),
+        ("patience", time(setting.patience)),
         ("pids", setting.pids.to_string()),
         ("wake-told", if setting.wake_told { "yes" } else { "no" }.to_owned()),
     ]

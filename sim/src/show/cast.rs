@@ -217,6 +217,10 @@ fn role_of(kind: FaultKind) -> Role {
         | FaultKind::Blackhole
         | FaultKind::Slow
         | FaultKind::Partition
+        | FaultKind::NetworkDown
+        | FaultKind::AddressChange
+        | FaultKind::SshTurnedAway
+        | FaultKind::SharedDead
         | FaultKind::NewsLate
         | FaultKind::NewsTwice
         | FaultKind::ExitLate

@@ -156,7 +156,7 @@ pub(super) fn fault_over(kind: FaultKind) -> &'static str {
         FaultKind::ServerHang => "the server goes on",
         FaultKind::ProxyHang => "the proxy goes on",
         FaultKind::ClientHang => "the client goes on",
-        FaultKind::Partition => "the network is back",
+        FaultKind::Partition | FaultKind::NetworkDown => "the network is back",
         FaultKind::SshAsk => "the user has answered ssh",
         other => {
             if other.is_lasting() {
@@ -190,7 +190,9 @@ fn fault_text(fault: &Fault) -> String {
         FaultKind::HalfOpen => "the link is cut; only the laptop notices",
         FaultKind::Blackhole => "the link is cut; nobody notices",
         FaultKind::Slow => return format!("links are {number} times slower"),
-        FaultKind::Partition => "the network is down",
+        FaultKind::Partition => "nothing gets anywhere",
+        FaultKind::NetworkDown => "the network is down",
+        FaultKind::AddressChange => "the laptop's address changes",
         FaultKind::NewsLate => "news of links comes late",
         FaultKind::NewsTwice => "news of ends comes twice",
         FaultKind::ExitLate => "exit statuses come late",
@@ -215,6 +217,8 @@ fn fault_text(fault: &Fault) -> String {
         FaultKind::Corrupt => "one byte is changed on its way",
         FaultKind::SshFail => "ssh fails",
         FaultKind::SshAsk => "ssh waits for the user",
+        FaultKind::SshTurnedAway => "the host turns logins away",
+        FaultKind::SharedDead => "the connection that logins share is dead",
     };
     text.to_owned()
 }

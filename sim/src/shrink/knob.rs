@@ -24,10 +24,10 @@ macro_rules! knobs {
     (@set choice $value:expr) => { $value != 0 };
 }
 
-pub(super) const KNOBS: [Knob; 12] = knobs![
+pub(super) const KNOBS: [Knob; 13] = knobs![
     latency time, bandwidth number, ssh_time time, step_time time, program_time time,
     idle_lifetime time, unmet_lifetime time, window number, window_frames number,
-    attempts_max number, pids number, wake_told choice
+    attempts_max number, patience time, pids number, wake_told choice
 ];
 
 impl Knob {

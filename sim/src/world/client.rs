@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
-use reattach::proto::limits::BACKOFF_MIN;
+use reattach::proto::limits::{NETWORK_PROBE_TIMEOUT, PROBE_TIMEOUT};
 use reattach::proto::verdict::EXIT_NOT_RUNNING;
 use reattach::proto::{ProgramExit, Seq, SessionId, encode};
-use reattach::session::client::{Attempt, Cause, Client, Effect, Input, Launch, News, Status};
+use reattach::session::client::{Attempt, Cause, Client, Effect, Input, Launch, News, Status, Way};
 use reattach::session::{First, Time};
 
+use super::availability::Account;
 use super::editor::Editor;
-use super::judge::SignsOfLife;
+use super::judge::{Comeback, SignsOfLife};
 use super::link::Link;
 use super::queue::{Alarm, EventKind};
 use super::{ClientId, LinkId, ServerId, World};
@@ -20,9 +21,6 @@ use crate::check::{Goal, Promise};
 use crate::machine::{ClientMachine, Kit};
 use crate::scenario::Letter;
 use crate::trace::{Mark, Wire};
-
-/// Time between two attempts of one outage: the shortest delay but the first, which there is none of.
-const PAUSE_MIN: Duration = BACKOFF_MIN.saturating_sub(BACKOFF_MIN.checked_div(4).expect("four parts"));
 
 pub(super) struct ClientProcess<C> {
     pub(super) machine: C,
@@ -36,13 +34,13 @@ pub(super) struct ClientProcess<C> {
     pub(super) editor: Editor,
     pub(super) alarm: Alarm,
     pub(super) hangs: u32,
-    /// Highest attempt so far, and when it was made.
+    /// Highest attempt so far.
     attempt: Attempt,
-    attempted_at: Time,
     /// The highest number that was sent.
     pub(super) sent: Seq,
-    /// Attempts to reattach since the last handshake or wake-up.
-    pub(super) tries: u32,
+    /// When it may try to come back, and when it must.
+    pub(super) comeback: Comeback,
+    pub(super) account: Account,
     /// The outage's last state was exhausted.
     exhausted: bool,
     pub(super) life: SignsOfLife,
@@ -81,9 +79,9 @@ impl<K: Kit> World<'_, K> {
             alarm: Alarm::default(),
             hangs: 0,
             attempt: 0,
-            attempted_at: Time::ZERO,
             sent: 0,
-            tries: 0,
+            comeback: Comeback::new(self.laptop_now()),
+            account: Account::default(),
             exhausted: false,
             life: SignsOfLife::default(),
         });
@@ -116,6 +114,9 @@ impl<K: Kit> World<'_, K> {
         if process.link == Some(link) {
             if matches!(news, News::Heard | News::Frame(_)) {
                 process.life.heard(now);
+            }
+            if matches!(news, News::Exited(_)) && self.links[link as usize].never_arrived {
+                process.comeback.never_arrived(now);
             }
             return self.client_input(client, Input::Transport(attempt, news));
         }
@@ -176,7 +177,7 @@ impl<K: Kit> World<'_, K> {
         if self.is_suspended(client) {
             self.goals.reach(Goal::Suspended);
             let now = self.laptop_now();
-            self.clients[client as usize].woken(now, &mut self.goals);
+            self.clients[client as usize].woken(now, PROBE_TIMEOUT, &mut self.goals);
         }
     }
 
@@ -185,7 +186,7 @@ impl<K: Kit> World<'_, K> {
         let name = self.letter(client);
         while let Some(effect) = self.clients[client as usize].machine.poll_effect() {
             match effect {
-                Effect::Open(attempt, launch) => self.on_open(client, attempt, launch),
+                Effect::Open(attempt, launch, way) => self.on_open(client, attempt, launch, way),
                 Effect::Close(attempt, bye) => {
                     let link = self.clients[client as usize].link.take();
                     let link = link.filter(|link| self.links[*link as usize].attempt == attempt);
@@ -205,18 +206,14 @@ impl<K: Kit> World<'_, K> {
         }
     }
 
-    fn on_open(&mut self, client: ClientId, attempt: Attempt, launch: Launch) {
+    fn on_open(&mut self, client: ClientId, attempt: Attempt, launch: Launch, way: Way) {
         let name = self.letter(client);
-        let attempts_max = self.scenario.setting.attempts_max;
-        let now = self.laptop_now();
         let process = &mut self.clients[client as usize];
-        let paused = now.since(std::mem::replace(&mut process.attempted_at, now));
         let session = &mut self.sessions[process.session as usize];
         let one = process.link.is_none() && attempt > process.attempt;
         process.attempt = attempt;
         let reattach = session.opened || session.first == First::Takeover;
-        process.tries += u32::from(session.opened);
-        let tries = process.tries;
+        let reattaches = session.opened;
         let resumed = session.opened && session.server.is_none();
         session.opened = true;
         if resumed {
@@ -225,18 +222,12 @@ impl<K: Kit> World<'_, K> {
         self.judge(Promise::OneTransport, one, || {
             format!("client {name} opens attempt {attempt} beside or after a newer one")
         });
-        self.judge(Promise::AttemptsMax, tries <= attempts_max, || {
-            format!("client {name} tries {tries} times, {attempts_max} are allowed")
-        });
-        if tries > 1 {
-            self.judge(Promise::AttemptsPaced, paused >= PAUSE_MIN, || {
-                format!("client {name} makes attempt {tries} of an outage {paused:?} after the last")
-            });
-        }
+        self.judge_attempt(client, reattaches);
         self.judge(Promise::NeverSpawn, !reattach || launch == Launch::Reattach, || {
             format!("client {name} asks attempt {attempt} to {launch:?}, and it is not its first")
         });
-        let link = self.dial(client, attempt, launch, !reattach);
+        let link = self.dial(client, attempt, launch, way, !reattach);
+        self.links[link as usize].initial = !reattaches;
         self.clients[client as usize].link = Some(link);
     }
 
@@ -254,7 +245,7 @@ impl<K: Kit> World<'_, K> {
         let left = matches!(before, Status::Closed(_));
         let leaves = !before.is_final() || (!left && restarts) || matches!(status, Status::Closed(_));
         self.judge(Promise::EndAbsorbing, leaves, || format!("client {name} went from {before} to {status}"));
-        self.judge_count(client, &status);
+        self.judge_count(client, &before, &status);
         self.judge_calm(client, &status);
         match &status {
             Status::Connecting | Status::HeartbeatMissed(_) => {}
@@ -273,6 +264,7 @@ impl<K: Kit> World<'_, K> {
         if status.is_final() {
             self.clients[client as usize].editor.give_up();
         }
+        self.settle_account(client);
     }
 
     fn on_connected(&mut self, client: ClientId, before: &Status, cause: &Cause) {
@@ -281,8 +273,15 @@ impl<K: Kit> World<'_, K> {
         } else {
             self.goals.reach(Goal::HeardAgain);
         }
+        let beyond = Status::Reconnecting(self.scenario.setting.attempts_max + 1);
         let process = &mut self.clients[client as usize];
-        process.tries = 0;
+        if *before == beyond {
+            self.goals.reach(Goal::PatienceReturned);
+        }
+        if process.comeback.turned_away > 0 {
+            self.goals.reach(Goal::TurnedAwayThenIn);
+        }
+        process.comeback.welcomed();
         process.exhausted = false;
     }
 
@@ -347,12 +346,19 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn wake_client(&mut self, client: ClientId, input: Input) {
         let suspended = self.is_suspended(client);
         let now = self.laptop_now();
-        self.clients[client as usize].woken(now, &mut self.goals);
+        // Who notices its own sleep at that moment has a wake-up's time.
+        let told = input == Input::NetworkUp && !suspended;
+        let timeout = if told { NETWORK_PROBE_TIMEOUT } else { PROBE_TIMEOUT };
+        self.clients[client as usize].woken(now, timeout, &mut self.goals);
+        let hung = self.clients[client as usize].link.filter(|link| self.links[*link as usize].is_dialing());
         self.client_input(client, input);
         let process = &mut self.clients[client as usize];
+        if hung.is_some() && process.link.is_some() && process.link != hung {
+            self.goals.reach(Goal::OpenReplaced);
+        }
         if suspended && matches!(process.status, Status::Reconnecting(_)) {
             // It noticed its suspension first, and opened what this wish makes not count.
-            process.tries = 0;
+            process.comeback.tries = 0;
         }
         self.client_settle(client);
     }
@@ -365,13 +371,13 @@ impl<K: Kit> World<'_, K> {
 
 impl<C: ClientMachine> ClientProcess<C> {
     /// A full budget of attempts.
-    fn woken(&mut self, now: Time, goals: &mut crate::check::Goals) {
+    fn woken(&mut self, now: Time, timeout: Duration, goals: &mut crate::check::Goals) {
         if self.exhausted && self.status == Status::ReconnectExhausted {
             goals.reach(Goal::ExhaustedWoken);
         }
-        self.tries = 0;
+        self.comeback.hinted(now, &self.status);
         if self.status.is_attached() {
-            self.life.woken(now);
+            self.life.probed(now, timeout);
         }
     }
 

@@ -125,13 +125,21 @@ impl<K: Kit> World<'_, K> {
                     self.soon(EventKind::UserSend, client);
                 }
             }
-            Act::Finish => self.user_input(client, Input::Finish),
-            Act::Signal(signal) => self.user_input(client, Input::Signal(signal)),
+            Act::Finish => self.user_sends(client, Input::Finish),
+            Act::Signal(signal) => self.user_sends(client, Input::Signal(signal)),
             Act::Close => self.close_client(client),
             Act::Retry => self.wake_client(client, Input::Retry),
             Act::NetworkUp => self.wake_client(client, Input::NetworkUp),
             Act::Restart => self.restart(client),
         }
+    }
+
+    /// Something for the hosted program: who sends it wants to be heard.
+    fn user_sends(&mut self, client: ClientId, input: Input) {
+        let now = self.laptop_now();
+        let process = &mut self.clients[client as usize];
+        process.comeback.acted(now, &process.status);
+        self.user_input(client, input);
     }
 
     fn user_input(&mut self, client: ClientId, input: Input) {
@@ -154,7 +162,7 @@ impl<K: Kit> World<'_, K> {
             process.session = session;
             let stalls = process.editor.stalls;
             process.editor = Editor { stalls, ..Editor::new(session) };
-            process.tries = 0;
+            process.comeback.welcomed();
             process.sent = 0;
             self.goals.reach(Goal::Restarted);
         }
@@ -191,6 +199,9 @@ impl<K: Kit> World<'_, K> {
             editor.next += 1;
             editor.open.insert(number, false);
             let payload = request(editor.tag, number, editor.bytes);
+            let now = self.laptop_now();
+            let process = &mut self.clients[client as usize];
+            process.comeback.acted(now, &process.status);
             self.client_input(client, Input::Send(payload));
         }
     }

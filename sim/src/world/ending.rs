@@ -8,7 +8,7 @@ use reattach::session::client::{Input, Status};
 use super::conn::Conn;
 use super::link::{CLOSE_GRACE, ROOM_BYTES};
 use super::queue::EventKind;
-use super::{ClientId, LinkId, ServerId, World};
+use super::{ClientId, LinkId, World};
 use crate::check::Promise;
 use crate::machine::{ClientMachine as _, Kit, ServerMachine as _};
 use crate::scenario::Mode;
@@ -37,8 +37,8 @@ const TIDY: Duration = limits::APP_GRACE.saturating_add(CLOSE_GRACE).saturating_
 const TIDY_STEPS: u32 = 100;
 
 impl<K: Kit> World<'_, K> {
-    /// The network is good again. Half of the laptops tell their programs; on the others, the users
-    /// see who has given up and try again, and everybody else has to find out.
+    /// The network is good again. Most laptops tell their programs; on the others everybody has to find
+    /// out. No user lends a hand.
     pub(super) fn on_heal(&mut self) {
         self.healed_at = self.now;
         self.settle_until = self.now
@@ -47,14 +47,13 @@ impl<K: Kit> World<'_, K> {
                 Mode::Hostile => AFTERMATH,
             };
         self.film(|_| Mark::Chapter { what: "no more faults; the network is good" });
+        self.settle_accounts();
         for client in 0..self.clients.len() as ClientId {
             self.weather.client_mut(client).next_proxy_dies = None;
             // What is on its way is to be answered; what was not yet asked, nobody waits for.
             self.clients[client as usize].editor.stop_asking();
             if self.scenario.setting.wake_told {
                 self.wake_client(client, Input::NetworkUp);
-            } else if self.clients[client as usize].status == Status::ReconnectExhausted {
-                self.wake_client(client, Input::Retry);
             }
         }
         self.after(LOOK, EventKind::Settle, 0);
@@ -83,8 +82,9 @@ impl<K: Kit> World<'_, K> {
             (Mode::Recoverable, Some(why)) if late => {
                 self.judge(Promise::SettledInTime, false, || why);
             }
-            (Mode::Hostile | Mode::Recoverable, _) => {
-                self.try_again();
+            (Mode::Hostile, _) => self.after(LOOK, EventKind::Settle, 0),
+            (Mode::Recoverable, Some(_)) => {
+                self.judge_comeback();
                 self.after(LOOK, EventKind::Settle, 0);
             }
         }
@@ -108,35 +108,45 @@ impl<K: Kit> World<'_, K> {
         self.judge(Promise::StaysSettled, stays, || format!("{who} was settled, and is {status}"));
     }
 
-    /// Who has given up although the network is good must have had a reason; then its user tries again.
-    fn try_again(&mut self) {
+    /// Who is not attached by now although its server lives has not come back.
+    fn judge_comeback(&mut self) {
         for client in 0..self.clients.len() as ClientId {
-            if self.clients[client as usize].status == Status::ReconnectExhausted {
-                let excused = self.scenario.mode == Mode::Hostile || self.is_excused(client);
-                let who = self.client_name(client);
-                self.judge(Promise::SettledInTime, excused, || {
-                    format!("{who} gave up although the network is good")
-                });
-                self.wake_client(client, Input::Retry);
+            let process = &self.clients[client as usize];
+            if process.status.is_final() {
+                continue;
             }
+            let session = self.session_of(client);
+            let lives = session.server.is_some_and(|server| {
+                let server = &self.servers[server as usize];
+                server.is_running() && !server.has_ended()
+            });
+            let bound = self.comeback_bound(client);
+            let attached = process.status.is_attached();
+            let holds = attached || !lives || self.now <= self.healed_at + bound || self.may_give_up(client);
+            let (who, status) = (self.client_name(client), process.status.clone());
+            self.judge(Promise::ComesBack, holds, || {
+                format!("{who} is {status} {bound:?} after the network was good again, and its server lives")
+            });
         }
     }
 
-    /// Whether a client's last attempt could not but fail: it began before the network was good, its
-    /// server, or the one that it came to, is on its way down, or the host had no number left for a
-    /// proxy.
-    fn is_excused(&self, client: ClientId) -> bool {
-        let Some(link) = self.links.iter().rfind(|link| link.client == client) else {
-            return false;
+    /// Time in which a client is attached again once the network is good. Where the kernel tells of it, an
+    /// attempt under way is replaced, or has said Hello by then; elsewhere an open and a pause may last as
+    /// long as they get.
+    fn comeback_bound(&self, client: ClientId) -> Duration {
+        let setting = &self.scenario.setting;
+        let login = setting.ssh_time * 2 + setting.latency * 8 + setting.step_time * 200;
+        let dead_link = limits::HEARTBEAT_INTERVAL * (1 + limits::HEARTBEAT_MISSES_MAX);
+        let hello = limits::ATTACH_TIMEOUT + limits::EXIT_WAIT;
+        let hints = self.clients[client as usize].comeback.hints;
+        let replaced =
+            limits::HINT_GRACE.saturating_mul(2u32.saturating_pow(hints)).min(limits::OPEN_TIMEOUT);
+        let found_out = if setting.wake_told {
+            limits::PROBE_TIMEOUT + replaced
+        } else {
+            dead_link + limits::OPEN_TIMEOUT + limits::PATIENCE_MAX * 5 / 4
         };
-        let is_down = |server: ServerId| {
-            let server = &self.servers[server as usize];
-            !server.is_running() || server.has_ended()
-        };
-        let conn = link.proxy.and_then(|proxy| self.proxies[proxy as usize].conn);
-        let came_to = conn.and_then(|conn| self.conns[conn as usize].server);
-        let down = self.session_of(client).server.into_iter().chain(came_to).any(is_down);
-        link.dialed_at <= self.healed_at || link.proxy.is_none() || down
+        LATE + found_out + hello + limits::ALLOWANCE_EVERY + limits::BACKOFF_MIN * 5 / 4 + login * 2
     }
 
     /// Why a client is not where it has to be in the end; `None` if it is.
@@ -165,6 +175,7 @@ impl<K: Kit> World<'_, K> {
                     None => Some(format!("{who} is connected to nothing")),
                 }
             }
+            Status::ReconnectExhausted if self.has_given_up(client) => None,
             // Whether they are true was judged when they were said; who has a server that waits for it
             // belongs there.
             Status::ServerNotRunning(_) | Status::Refused(_) => {

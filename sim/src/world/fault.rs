@@ -17,6 +17,7 @@ use crate::trace::Mark;
 pub(super) struct Weather {
     pub(super) sleeps: u32,
     pub(super) partitions: u32,
+    pub(super) networks_down: u32,
     slows: u32,
     /// Links are that many times slower; zero as well as one means not at all.
     pub(super) slowness: u32,
@@ -33,6 +34,8 @@ pub(super) struct Weather {
 pub(super) struct Trouble {
     pub(super) ssh_fails: u32,
     pub(super) ssh_asks: u32,
+    pub(super) ssh_turned_away: u32,
+    pub(super) shared_dead: u32,
     pub(super) news_late: u32,
     pub(super) news_twice: u32,
     pub(super) exit_late: u32,
@@ -52,11 +55,15 @@ impl Weather {
     }
 
     pub(super) fn blocks_up(&self, client: ClientId) -> bool {
-        self.partitions > 0 || self.client(client).loss_up > 0
+        self.carries_nothing() || self.client(client).loss_up > 0
     }
 
     pub(super) fn blocks_down(&self, client: ClientId) -> bool {
-        self.partitions > 0 || self.client(client).loss_down > 0
+        self.carries_nothing() || self.client(client).loss_down > 0
+    }
+
+    fn carries_nothing(&self) -> bool {
+        self.partitions + self.networks_down > 0
     }
 }
 
@@ -75,6 +82,7 @@ impl<K: Kit> World<'_, K> {
             What::User(user) => self.on_act(*user),
             What::Fault(fault) => self.begin(entry, fault),
         }
+        self.settle_accounts();
     }
 
     fn begin(&mut self, entry: u32, fault: &Fault) {
@@ -133,6 +141,11 @@ impl<K: Kit> World<'_, K> {
             FaultKind::Corrupt => self.corrupt(client),
             FaultKind::SshFail => trouble.ssh_fails += 1,
             FaultKind::SshAsk => trouble.ssh_asks += 1,
+            FaultKind::SshTurnedAway => trouble.ssh_turned_away += 1,
+            FaultKind::SharedDead => {
+                trouble.shared_dead += 1;
+                self.break_shared(client);
+            }
             host => unreachable!("own bug: {host} happens to no client"),
         }
     }
@@ -187,6 +200,8 @@ impl<K: Kit> World<'_, K> {
                 self.weather.slowness = self.weather.slowness.max(fault.number);
             }
             FaultKind::Partition => self.weather.partitions += 1,
+            FaultKind::NetworkDown => self.network_goes(),
+            FaultKind::AddressChange => self.address_changes(),
             FaultKind::PidReuse => {
                 if let Some(pid) = self.host.files.pid {
                     self.host.rewind_pids(pid);
@@ -291,6 +306,7 @@ impl<K: Kit> World<'_, K> {
             }
             None => self.end_for_host(entry, fault),
         }
+        self.settle_accounts();
     }
 
     fn end_for_client(&mut self, entry: u32, fault: &Fault, client: ClientId) {
@@ -305,6 +321,8 @@ impl<K: Kit> World<'_, K> {
             FaultKind::ExitLate => less(&mut trouble.exit_late),
             FaultKind::SshFail => less(&mut trouble.ssh_fails),
             FaultKind::SshAsk => less(&mut trouble.ssh_asks),
+            FaultKind::SshTurnedAway => less(&mut trouble.ssh_turned_away),
+            FaultKind::SharedDead => less(&mut trouble.shared_dead),
             FaultKind::Noise => trouble.noise = 0,
             FaultKind::ProxyHang => self.resume(entry),
             FaultKind::ClientHang => {
@@ -352,6 +370,7 @@ impl<K: Kit> World<'_, K> {
                 self.weather.partitions -= 1;
                 self.unblock_links();
             }
+            FaultKind::NetworkDown => self.network_comes(),
             FaultKind::PidReuse => self.host.reap(Process::Stranger(entry)),
             FaultKind::DiskFull => self.host.disk_full -= 1,
             FaultKind::Reboot => {
@@ -389,6 +408,7 @@ impl<K: Kit> World<'_, K> {
         for client in 0..self.clients.len() as ClientId {
             let process = &mut self.clients[client as usize];
             process.life.delayed(now);
+            process.comeback.delayed(now);
             process.alarm.clear();
             if self.weather.sleeps == 0 && process.hangs == 0 {
                 self.client_settle(client);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use reattach::proto::limits::FRAME_BYTES_MAX;
 use reattach::proto::{Bye, Decoder, Frame, Notice, PreambleScanner, ProgramExit, Verdict, encode};
-use reattach::session::client::{Attempt, Launch, News, ProxyExit};
+use reattach::session::client::{Attempt, Launch, News, ProxyExit, Way};
 
 use super::fault::Weather;
 use super::pipe::{Mark, Pipe, Wire};
@@ -48,10 +48,12 @@ pub(super) struct Link {
     pub(super) session: u32,
     pub(super) attempt: Attempt,
     pub(super) launch: Launch,
+    pub(super) way: Way,
     /// It is its session's first: it may start a server.
     pub(super) first: bool,
+    /// Nothing was opened for its session before, or what was cannot have started anything.
+    pub(super) initial: bool,
     stage: Stage,
-    pub(super) dialed_at: reattach::session::Time,
     dial_until: Option<reattach::session::Time>,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
@@ -76,6 +78,10 @@ pub(super) struct Link {
     pub(super) corrupt_down: bool,
     /// Bytes that ssh printed before the proxy did.
     pub(super) noise: usize,
+    /// Its ssh found no way to the host.
+    pub(super) never_arrived: bool,
+    /// It was ended by the host before the key exchange.
+    pub(super) turned_away: bool,
     /// Its Hello found the server in another session's hands.
     pub(super) met_stranger: bool,
     /// The client was given the exit status, and will be given it again.
@@ -87,6 +93,11 @@ impl Link {
     pub(super) fn wire(&self, setting: &Setting, weather: &Weather) -> Wire {
         let slow = weather.slowness.max(1);
         Wire { latency: setting.latency, bandwidth: (setting.bandwidth / slow).max(2), room: ROOM_BYTES }
+    }
+
+    /// Whether its ssh has not come through yet.
+    pub(super) fn is_dialing(&self) -> bool {
+        self.stage == Stage::Dialing
     }
 
     /// Whether its ssh has ended.
@@ -106,16 +117,24 @@ impl Link {
 
 impl<K: Kit> World<'_, K> {
     /// The client starts an ssh.
-    pub(super) fn dial(&mut self, client: ClientId, attempt: Attempt, launch: Launch, first: bool) -> LinkId {
+    pub(super) fn dial(
+        &mut self,
+        client: ClientId,
+        attempt: Attempt,
+        launch: Launch,
+        way: Way,
+        first: bool,
+    ) -> LinkId {
         let id = u32::try_from(self.links.len()).expect("few links");
         self.links.push(Link {
             client,
             session: self.clients[client as usize].session,
             attempt,
             launch,
+            way,
             first,
+            initial: false,
             stage: Stage::Dialing,
-            dialed_at: self.now,
             dial_until: None,
             up: Pipe::default(),
             down: Pipe::default(),
@@ -134,6 +153,8 @@ impl<K: Kit> World<'_, K> {
             corrupt_up: false,
             corrupt_down: false,
             noise: 0,
+            never_arrived: false,
+            turned_away: false,
             met_stranger: false,
             told_gone: false,
             told_twice: false,
@@ -151,20 +172,37 @@ impl<K: Kit> World<'_, K> {
             return;
         }
         let until = *link.dial_until.get_or_insert(self.now + DIAL_TIMEOUT);
-        let trouble = self.weather.client(link.client);
-        if trouble.ssh_fails > 0 {
+        let (client, initial, broken) = (link.client, link.initial, link.broken);
+        let trouble = *self.weather.client(client);
+        if self.shares_the_dead(id) {
+            // It waits for a master that waits for the network: nothing ends that.
+            self.links[id as usize].dial_until = None;
+            self.goals.reach(Goal::SharedDead);
+            self.after(Duration::from_millis(500), EventKind::Dial, id);
+        } else if self.weather.networks_down > 0 {
+            self.links[id as usize].never_arrived = true;
+            self.ssh_ends(id, 255, "ssh: connect to host devbox port 22: Network is unreachable");
+        } else if trouble.ssh_fails > 0 {
             self.ssh_ends(id, 255, "Permission denied (publickey).");
         } else if trouble.ssh_asks > 0 {
             // The user is typing: as long as it takes.
             self.links[id as usize].dial_until = None;
             self.after(Duration::from_millis(250), EventKind::Dial, id);
-        } else if self.weather.partitions > 0 || self.host.downs > 0 || link.broken {
+        } else if self.weather.partitions > 0 || self.host.downs > 0 || broken {
             if self.now >= until {
+                self.links[id as usize].never_arrived = true;
                 self.ssh_ends(id, 255, "ssh: connect to host devbox port 22: Connection timed out");
             } else {
                 self.after(Duration::from_millis(500), EventKind::Dial, id);
             }
+        } else if trouble.ssh_turned_away > 0 && self.links[id as usize].exit.is_none() {
+            self.ssh_ends(id, 255, "kex_exchange_identification: Connection closed by remote host");
+            self.links[id as usize].turned_away = true;
+            if initial {
+                self.note_turned_away(id);
+            }
         } else {
+            let link = &mut self.links[id as usize];
             link.stage = Stage::Open;
             if trouble.noise > 0 {
                 let noise = vec![b'~'; trouble.noise as usize];
@@ -253,7 +291,8 @@ impl<K: Kit> World<'_, K> {
     /// The link breaks; `laptop` and `host` say who learns it. What was on its way is cut anywhere.
     pub(super) fn break_link(&mut self, id: LinkId, laptop: bool, host: bool) {
         let link = &mut self.links[id as usize];
-        if link.is_dead() {
+        // What was turned away has ended, whether that was told yet or not.
+        if link.is_dead() || link.turned_away || link.never_arrived {
             return;
         }
         let wire = link.wire(&self.scenario.setting, &self.weather);
@@ -265,6 +304,7 @@ impl<K: Kit> World<'_, K> {
         // What is broken for good is not mended by breaking again.
         let host = host && !link.broken;
         link.broken |= !host;
+        let client = link.client;
         if host {
             link.up.mark(self.now, &wire, Mark::End);
             self.schedule_up(id);
@@ -280,6 +320,7 @@ impl<K: Kit> World<'_, K> {
             link.last_words = "Timeout, server devbox not responding.";
             self.after(KEEPALIVE, EventKind::LinkGone, id);
         }
+        self.settle_account(client);
     }
 
     /// A line of the proxy on standard error.

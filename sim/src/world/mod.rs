@@ -5,6 +5,7 @@
 //! pipe      bytes on their way
 //! client    the editor's process: the client machine and what its driver does
 //! editor    the user and what the user sees
+//! network   the laptop's: comes, goes, changes
 //! link      ssh: opens, breaks, ends
 //! flow      and carries
 //! host      numbers, locks, files and sockets
@@ -16,11 +17,13 @@
 //! scene     who is there when it does
 //! judge     what is true, and what was said
 //! ending    faults end, everything settles, sessions close, nothing is left
+//! availability  what the users felt of it
 //! camera    what a picture is drawn from
 //! ```
 //!
 //! Every process does one thing at a time and is told the time; nothing here reads a clock.
 
+mod availability;
 mod camera;
 mod client;
 mod conn;
@@ -31,6 +34,7 @@ mod flow;
 mod host;
 mod judge;
 mod link;
+mod network;
 mod pipe;
 mod program;
 mod proxy;

@@ -2,8 +2,8 @@
 //!
 //! A loss after a success is retried at once. Attempts of one outage that fail are spread by the
 //! backoff; after exactly MAX of them the client pauses. A pause ends with a full budget for a hint (a
-//! wake-up, a network, the user's word), and with a single attempt for what the user sends or for
-//! patience. Whoever asked for an attempt, the allowance bounds how often the host is logged in to.
+//! wake-up, a network, the user's word), and with a single attempt for what the user sends, which also
+//! shortens the delays of a budget, or for patience. Whoever asked for an attempt, the allowance bounds how often the host is logged in to.
 //!
 //! What the news of an attempt mean is left to `news`.
 
@@ -38,18 +38,19 @@ impl Client {
         };
         self.open(now, launch);
         let until = self.config.first_open_timeout.map(|timeout| now + timeout);
-        self.enter(State::Connecting(Opening::new(now, until)), cause);
+        self.enter(State::Connecting(Opening::new(until)), cause);
     }
 
     fn reattach(&mut self, now: Time, cause: Cause) {
         self.open(now, Launch::Reattach);
         let until = self.open_timeout().map(|timeout| now + timeout);
         let by_activity = cause == Cause::Activity;
-        self.enter(State::Reconnecting(Opening { by_activity, ..Opening::new(now, until) }), cause);
+        self.enter(State::Reconnecting(Opening { by_activity, ..Opening::new(until) }), cause);
     }
 
     fn open(&mut self, now: Time, launch: Launch) {
         self.attempt += 1;
+        self.tried_at = now;
         self.allowance.take(now, self.config.allowance.as_ref());
         let way = if self.own_way { Way::Own } else { Way::Shared };
         self.effects.push_back(Effect::Open(self.attempt, launch, way));
@@ -69,11 +70,10 @@ impl Client {
     /// Reattaches as soon as it may, at `wanted` or later.
     fn reattach_at(&mut self, now: Time, wanted: Time, cause: Cause) {
         let retry_at = self.allowance.next_at(wanted, self.config.allowance.as_ref());
-        let planned = State::ReconnectFailed { retry_at };
         if retry_at <= now {
             self.reattach(now, cause);
-        } else if self.state != planned {
-            self.enter(planned, cause);
+        } else {
+            self.enter(State::ReconnectFailed { retry_at }, cause);
         }
     }
 
@@ -138,7 +138,7 @@ impl Client {
             (due <= self.lost_at + patience.lasts).then_some(due)
         });
         let look_at = now + self.config.heartbeat_interval;
-        self.enter(State::ReconnectExhausted { look_at, retry_at }, cause);
+        self.enter(State::ReconnectExhausted { look_at, retry_at, by_activity: false }, cause);
     }
 
     /// ssh was turned away before the key exchange: whatever it would have started was not.
@@ -175,7 +175,7 @@ impl Client {
                         };
                         let grace = grace.saturating_mul(2u32.saturating_pow(self.replaced));
                         let replace_at =
-                            self.allowance.next_at(opening.since + grace, self.config.allowance.as_ref());
+                            self.allowance.next_at(self.tried_at + grace, self.config.allowance.as_ref());
                         if replace_at > now {
                             return opening.hasten(replace_at);
                         }
@@ -231,19 +231,33 @@ impl Client {
             return;
         }
         if let State::Reconnecting(opening) = &self.state
-            && opening.hangs(now, self.config.activity_grace)
+            && opening.yields_to_activity()
+            && now >= self.tried_at + self.config.activity_grace
         {
             self.lose(now, Cause::Activity, None);
-            if let State::ReconnectFailed { .. } = self.state {
-                return self.reattach_at(now, now, Cause::Activity);
-            }
         }
-        let soon = self.allowance.next_at(now, self.config.allowance.as_ref());
-        if let State::ReconnectExhausted { retry_at, .. } = &mut self.state {
-            if soon <= now {
-                return self.reattach(now, Cause::Activity);
+        let paced = now.max(self.tried_at + self.config.activity_pace);
+        let soon = self.allowance.next_at(paced, self.config.allowance.as_ref());
+        match &mut self.state {
+            // Not where only the spread or a token is waited for.
+            State::ReconnectFailed { retry_at } if self.failures > 0 => *retry_at = soon.min(*retry_at),
+            State::ReconnectExhausted { retry_at, by_activity, .. }
+                if retry_at.is_none_or(|due| soon < due) =>
+            {
+                (*retry_at, *by_activity) = (Some(soon), true);
             }
-            *retry_at = Some(retry_at.map_or(soon, |due| due.min(soon)));
+            State::Connecting(_)
+            | State::Attached(_)
+            | State::Reconnecting(_)
+            | State::ConnectFailed { .. }
+            | State::ReconnectFailed { .. }
+            | State::ReconnectExhausted { .. }
+            | State::ServerNotRunning(_)
+            | State::Refused(_)
+            | State::Closed(_) => return,
+        }
+        if soon <= now {
+            self.reattach(now, Cause::Activity);
         }
     }
 
@@ -252,8 +266,9 @@ impl Client {
         match &mut self.state {
             State::ConnectFailed { retry_at } if now >= *retry_at => self.connect(now, Cause::RetryDue),
             State::ReconnectFailed { retry_at } if now >= *retry_at => self.reattach(now, Cause::RetryDue),
-            State::ReconnectExhausted { retry_at: Some(retry_at), .. } if now >= *retry_at => {
-                self.reattach(now, Cause::Patience);
+            State::ReconnectExhausted { retry_at: Some(retry_at), by_activity, .. } if now >= *retry_at => {
+                let cause = if *by_activity { Cause::Activity } else { Cause::Patience };
+                self.reattach(now, cause);
             }
             State::ReconnectExhausted { look_at, .. } if now >= *look_at => {
                 *look_at = now + self.config.heartbeat_interval;

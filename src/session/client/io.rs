@@ -77,7 +77,16 @@ const EXIT_SSH: i32 = 255;
 /// many logins under way does (`MaxStartups`): its names of that step, new and old.
 const TURNED_AWAY: [&str; 2] = ["kex_exchange_identification:", "ssh_exchange_identification:"];
 
+/// What ssh says first when no connection came about, with what the system or the resolver said behind it.
+const NEVER_ARRIVED: [&str; 2] = ["ssh: connect to host ", "ssh: Could not resolve hostname "];
+
 impl ProxyExit {
+    /// Whether ssh ended before anything of it can have come to the other side's sshd.
+    pub(super) fn never_arrived(&self) -> bool {
+        let is_ssh = self.status == ProgramExit::Code(EXIT_SSH) && self.verdict.is_none();
+        is_ssh && NEVER_ARRIVED.iter().any(|words| self.last_words.contains(words))
+    }
+
     /// Whether ssh was turned away before anything can have been run on the other side.
     pub(super) fn was_turned_away(&self) -> bool {
         let is_ssh = self.status == ProgramExit::Code(EXIT_SSH) && self.verdict.is_none();

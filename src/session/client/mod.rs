@@ -64,6 +64,8 @@ pub struct Client {
     violations: u32,
     backoff: Backoff,
     allowance: Allowance,
+    /// When the current attempt was made, or the last.
+    tried_at: Time,
     /// When the link was lost that is missed since.
     lost_at: Time,
     /// Attempts of this outage that a hint replaced.
@@ -89,11 +91,12 @@ impl Client {
             session,
             instance: None,
             attempt: 0,
-            state: State::Connecting(Opening::new(now, None)),
+            state: State::Connecting(Opening::new(None)),
             failures: 0,
             violations: 0,
             backoff: Backoff::new(seed),
             allowance: Allowance::new(now),
+            tried_at: now,
             lost_at: now,
             replaced: 0,
             fell_silent: false,
@@ -225,7 +228,7 @@ impl Client {
                 earliest([Some(attached.heartbeat.due_at()), attached.ended_until, self.inbox.ack_at()])
             }
             State::ConnectFailed { retry_at } | State::ReconnectFailed { retry_at } => Some(*retry_at),
-            State::ReconnectExhausted { look_at, retry_at } => earliest([Some(*look_at), *retry_at]),
+            State::ReconnectExhausted { look_at, retry_at, .. } => earliest([Some(*look_at), *retry_at]),
             State::ServerNotRunning(_) | State::Refused(_) | State::Closed(_) => None,
         }
     }
@@ -315,10 +318,12 @@ impl Client {
     fn on_push(&mut self, now: Time, item: Item) {
         if self.state.is_final() {
             self.reject(Rejected::Final);
-        } else if !self.outbox.has_room() {
-            self.reject(Rejected::Full);
         } else {
-            self.outbox.push(item);
+            if self.outbox.has_room() {
+                self.outbox.push(item);
+            } else {
+                self.reject(Rejected::Full);
+            }
             self.on_activity(now);
         }
     }

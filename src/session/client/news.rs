@@ -34,7 +34,7 @@ impl Client {
                 if let Phase::Open { until: Some(until) } = &mut opening.phase
                     && let Some(longest) = self.config.open_timeout
                 {
-                    *until = (*until).max(opening.since + longest);
+                    *until = (*until).max(self.tried_at + longest);
                 }
             }
             (State::Connecting(opening) | State::Reconnecting(opening), News::Preamble) => {
@@ -62,6 +62,7 @@ impl Client {
                 self.end_refused(Refused::Unreachable(why.clone()), Cause::NotOpened(why));
             }
             (State::Reconnecting(_) | State::Attached(_), News::NotOpened(why)) => {
+                self.allowance.give_back(self.config.allowance.as_ref());
                 self.lose(now, Cause::NotOpened(why), None);
             }
             (State::Connecting(opening), News::Exited(exit)) => {
@@ -274,6 +275,9 @@ impl Client {
 
     /// The current transport's process has ended: 90 is a verdict, all else a lost transport.
     fn on_exit(&mut self, now: Time, exit: ProxyExit) {
+        if exit.never_arrived() {
+            self.allowance.give_back(self.config.allowance.as_ref());
+        }
         let reason = exit.verdict.as_ref().and_then(|verdict| verdict.reason);
         let cause = Cause::Exited(exit.status, exit.words());
         match exit.status {

@@ -1,7 +1,5 @@
 //! The client's states: each owns what dies with it.
 
-use std::time::Duration;
-
 use super::status::{Closed, Refused, Status};
 use crate::proto::GoneReason;
 use crate::session::heartbeat::Heartbeat;
@@ -42,8 +40,8 @@ pub(super) enum State {
     /// An attempt failed, or a transport was lost before it was stable.
     ReconnectFailed { retry_at: Time },
     /// The budget is used up. The clock is still looked at, to notice a suspension; patience tries now
-    /// and then, as long as it lasts.
-    ReconnectExhausted { look_at: Time, retry_at: Option<Time> },
+    /// and then, as long as it lasts, or the user's activity does.
+    ReconnectExhausted { look_at: Time, retry_at: Option<Time>, by_activity: bool },
     /// The instance is gone.
     ServerNotRunning(GoneReason),
     /// The far side will not have us.
@@ -55,7 +53,6 @@ pub(super) enum State {
 /// A transport on its way to being attached.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Opening {
-    pub(super) since: Time,
     pub(super) phase: Phase,
     /// The proxy said that it runs: it may have started a server.
     pub(super) started: bool,
@@ -78,16 +75,16 @@ pub(super) enum Phase {
 }
 
 impl Opening {
-    pub(super) fn new(since: Time, until: Option<Time>) -> Self {
+    pub(super) fn new(until: Option<Time>) -> Self {
         let phase = Phase::Open { until };
-        Opening { since, phase, started: false, ended_until: None, woken: false, by_activity: false }
+        Opening { phase, started: false, ended_until: None, woken: false, by_activity: false }
     }
 
-    /// Whether it should long have opened, and nobody is asked for a password. One that the user's
-    /// activity began has its time, however much more the user sends.
-    pub(super) fn hangs(&self, now: Time, grace: Duration) -> bool {
+    /// Whether it may be replaced because the user sends something: it has not opened, nobody is asked for
+    /// a password, and it was not begun so itself.
+    pub(super) fn yields_to_activity(&self) -> bool {
         match self.phase {
-            Phase::Open { until: Some(_) } => !self.by_activity && now >= self.since + grace,
+            Phase::Open { until: Some(_) } => !self.by_activity,
             Phase::Open { until: None } | Phase::Greet { .. } | Phase::Answer { .. } => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reattach::proto::limits::{HEARTBEAT_INTERVAL, HEARTBEAT_MISSES_MAX, PROBE_TIMEOUT};
+use reattach::proto::limits::{HEARTBEAT_INTERVAL, HEARTBEAT_MISSES_MAX};
 use reattach::session::Time;
 
 /// Silence that means that a link is dead.
@@ -12,8 +12,8 @@ const SILENCE_MAX: Duration = HEARTBEAT_INTERVAL.saturating_mul(1 + HEARTBEAT_MI
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::world) struct SignsOfLife {
     heard_at: Time,
-    /// A wake-up since: one probe decides.
-    woken_at: Option<Time>,
+    /// A wake-up or another network since: until then one probe decides.
+    probed_until: Option<Time>,
     /// It was held back since, for too short a time to call it a sleep, or the clock has jumped.
     delayed_at: Option<Time>,
 }
@@ -21,14 +21,13 @@ pub(in crate::world) struct SignsOfLife {
 impl SignsOfLife {
     /// Bytes came.
     pub(in crate::world) fn heard(&mut self, now: Time) {
-        *self = SignsOfLife { heard_at: now, woken_at: None, delayed_at: None };
+        *self = SignsOfLife { heard_at: now, probed_until: None, delayed_at: None };
     }
 
-    /// It was woken. A probe that is under way stays.
-    pub(in crate::world) fn woken(&mut self, now: Time) {
-        if self.woken_at.is_none_or(|woken| now >= woken + PROBE_TIMEOUT) {
-            self.woken_at = Some(now);
-        }
+    /// It was woken, or told of another network. A probe that is under way has no more time for it.
+    pub(in crate::world) fn probed(&mut self, now: Time, timeout: Duration) {
+        let until = self.probed_until.filter(|until| now < *until);
+        self.probed_until = Some(until.map_or(now + timeout, |until| until.min(now + timeout)));
         self.delayed_at = None;
     }
 
@@ -39,7 +38,7 @@ impl SignsOfLife {
 
     /// When it must give up.
     pub(in crate::world) fn until(&self) -> Time {
-        let silent = self.woken_at.map_or(self.heard_at + SILENCE_MAX, |woken| woken + PROBE_TIMEOUT);
+        let silent = self.probed_until.unwrap_or(self.heard_at + SILENCE_MAX);
         self.delayed_at.map_or(silent, |delayed| silent.max(delayed + SILENCE_MAX))
     }
 }
@@ -55,8 +54,8 @@ mod tests {
         let mut signs = SignsOfLife::default();
         signs.heard(Time::ZERO + 10 * SECOND);
         assert_eq!(signs.until(), Time::ZERO + 25 * SECOND);
-        signs.woken(Time::ZERO + 20 * SECOND);
-        signs.woken(Time::ZERO + 21 * SECOND);
+        signs.probed(Time::ZERO + 20 * SECOND, 2 * SECOND);
+        signs.probed(Time::ZERO + 21 * SECOND, 2 * SECOND);
         assert_eq!(signs.until(), Time::ZERO + 22 * SECOND);
         signs.heard(Time::ZERO + 22 * SECOND);
         assert_eq!(signs.until(), Time::ZERO + 37 * SECOND);

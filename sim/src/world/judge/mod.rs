@@ -5,10 +5,12 @@
 //! server   what servers keep, whom they let in, why they end
 //! launch   what proxies ask for
 //! life     how long a client may wait for a sign of life
+//! comeback when a client may try to come back, and when it must
 //! ```
 //!
 //! What clients say is judged here.
 
+mod comeback;
 mod launch;
 mod life;
 mod server;
@@ -16,6 +18,7 @@ mod truth;
 
 use std::fmt;
 
+pub(super) use comeback::Comeback;
 pub(super) use launch::LaunchTruth;
 pub(super) use life::SignsOfLife;
 use reattach::proto::limits::NOISE_BYTES_MAX;
@@ -37,29 +40,6 @@ impl<K: Kit> World<'_, K> {
         self.judge(Promise::TimerMovesOn, timer_moves_on(now, due), || {
             format!("{who} was woken at {now} and wants to be woken at {} again", shown(due))
         });
-    }
-
-    /// The count that the user sees, against the world's own.
-    pub(super) fn judge_count(&mut self, client: ClientId, status: &Status) {
-        let name = self.letter(client);
-        let tries = self.clients[client as usize].tries;
-        let attempts_max = self.scenario.setting.attempts_max;
-        match status {
-            Status::Reconnecting(shown) | Status::ReconnectFailed(shown) => {
-                self.judge(Promise::AttemptsCounted, *shown == tries, || {
-                    format!("client {name} shows attempt {shown}, it is number {tries}")
-                });
-            }
-            Status::ReconnectExhausted => self.judge(Promise::AttemptsMax, tries == attempts_max, || {
-                format!("client {name} stops after {tries} attempts, {attempts_max} were due")
-            }),
-            Status::Connecting
-            | Status::Connected
-            | Status::HeartbeatMissed(_)
-            | Status::ServerNotRunning(_)
-            | Status::Refused(_)
-            | Status::Closed(_) => {}
-        }
     }
 
     /// The server that a client's link leads to.
@@ -137,7 +117,9 @@ impl<K: Kit> World<'_, K> {
             // Nothing was heard of the proxy, so that it cannot have carried a Hello.
             // And its ssh has ended: while that asks for a password, nobody gives up.
             Refused::Unreachable(_) => {
-                !link.started && link.exit.is_some() && self.owned_by(session.id).is_none()
+                let ended = !link.started && link.exit.is_some();
+                let tried = !link.turned_away || self.tried_enough(client);
+                ended && tried && self.owned_by(session.id).is_none()
             }
             Refused::Protocol(_) => link.noise > NOISE_BYTES_MAX,
             Refused::Gap(_) => false,
@@ -175,6 +157,7 @@ impl<K: Kit> World<'_, K> {
     /// What a client is and keeps, after every change.
     #[inline]
     pub(super) fn judge_client(&mut self, client: ClientId) {
+        self.judge_promptness(client);
         let name = self.letter(client);
         let process = &self.clients[client as usize];
         let machine = process.inner();

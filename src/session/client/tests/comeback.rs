@@ -5,6 +5,11 @@ use crate::proto::limits::{ATTEMPTS_MAX, IDLE_LIFETIME, PATIENCE_MAX};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+fn never_arrived() -> News {
+    let last_words = "ssh: connect to host devbox port 22: Connection refused".to_owned();
+    News::Exited(ProxyExit { status: ProgramExit::Code(255), verdict: None, last_words })
+}
+
 fn lost() -> News {
     exited(ProgramExit::Code(255))
 }
@@ -138,6 +143,38 @@ fn what_the_user_sends_ends_a_pause_with_one_attempt() {
         news(&mut client, now + SECOND, lost());
         assert_eq!(client.status(), Status::ReconnectExhausted, "one attempt, no budget");
     }
+}
+
+#[test]
+fn what_the_user_sends_shortens_the_delays_of_a_budget_to_a_second() {
+    let key = || Input::Send(Bytes::from_static(b"i"));
+    let mut client = connected(at(0));
+    news(&mut client, at(60_000), lost());
+    news(&mut client, at(60_000), never_arrived());
+    assert_eq!(client.next_try_at(), Some(at(62_000)));
+    assert_eq!(input(&mut client, at(60_500), key()), [], "nothing new to tell");
+    assert_eq!(client.next_try_at(), Some(at(61_000)));
+    assert_eq!(opened(&timeout(&mut client, at(61_000))).len(), 1);
+    news(&mut client, at(61_000), never_arrived());
+    assert_eq!((client.status(), client.next_try_at()), (Status::ReconnectFailed(2), Some(at(67_000))));
+    assert_eq!(opened(&input(&mut client, at(64_000), key())).len(), 1);
+    news(&mut client, at(64_000), never_arrived());
+    assert_eq!(client.status(), Status::ReconnectExhausted, "and MAX stays exact");
+}
+
+#[test]
+fn attempts_that_never_came_to_the_host_cost_no_login() {
+    let (mut client, now) = exhausted(config());
+    let mut made = 0;
+    for key in 0..300 {
+        let now = now + SECOND * key / 10;
+        made += opened(&timeout(&mut client, now)).len();
+        made += opened(&input(&mut client, now, Input::Send(Bytes::from_static(b"i")))).len();
+        if let Status::Reconnecting(_) = client.status() {
+            news(&mut client, now, never_arrived());
+        }
+    }
+    assert!((29..=30).contains(&made), "one a second, as long as the user types: {made}");
 }
 
 #[test]
@@ -356,4 +393,21 @@ fn a_restart_takes_from_the_same_allowance() {
         starts += 1;
     }
     assert_eq!(starts, 15, "five, and one every three seconds");
+}
+
+#[test]
+fn a_hint_without_a_token_is_told_as_the_new_budget_that_it_gives() {
+    let mut client = connected(at(0));
+    let mut now = at(60_000);
+    // Four logins that succeed and one that fails: the next has to wait.
+    for _ in 0..4 {
+        news(&mut client, now, lost());
+        attach(&mut client, now);
+    }
+    news(&mut client, now, lost());
+    news(&mut client, now, lost());
+    assert_eq!(client.status(), Status::ReconnectFailed(1));
+    now = now + SECOND;
+    let effects = input(&mut client, now, Input::NetworkUp);
+    assert_eq!(effects, [Effect::Status(Status::ReconnectFailed(0), Cause::NetworkUp)]);
 }

@@ -1,0 +1,293 @@
+//! When a client may try to come back, and when it must: the world's own books, kept from what was
+//! opened, shown and sent, and never asked of the machine.
+
+use std::time::Duration;
+
+use reattach::proto::limits::{
+    ACTIVITY_PACE, ALLOWANCE_BURST, ALLOWANCE_EVERY, BACKOFF_MAX, BACKOFF_MIN, FIRST_ATTEMPTS_MAX,
+    FIRST_RETRY_SPREAD, PATIENCE_MAX, PATIENCE_MIN, SUSPENSION_MIN,
+};
+use reattach::session::Time;
+use reattach::session::client::Status;
+
+use crate::check::{Goal, Promise};
+use crate::machine::Kit;
+use crate::world::link::Link;
+use crate::world::{ClientId, LinkId, World};
+
+/// What a full bucket is worth: an attempt costs the time in which its token comes.
+const CREDIT_MAX: Duration = ALLOWANCE_EVERY.saturating_mul(ALLOWANCE_BURST);
+
+/// Time between two attempts of one budget: the shortest delay but the first, which there is none of.
+const DELAY_MIN: Duration = BACKOFF_MIN.saturating_sub(BACKOFF_MIN.checked_div(4).expect("four parts"));
+
+/// Time between the pause's beginning and the first attempt that patience makes.
+const PAUSE_MIN: Duration = PATIENCE_MIN.saturating_sub(PATIENCE_MIN.checked_div(4).expect("four parts"));
+
+/// Who was held back is given its turn by then.
+const TURN: Duration = Duration::from_millis(1);
+
+/// One client's attempts, by the laptop's clock.
+#[derive(Clone, Debug)]
+pub(in crate::world) struct Comeback {
+    credit: Duration,
+    credited_at: Time,
+    /// Attempts to reattach since the last handshake or hint; one more than the budget in a pause.
+    pub(in crate::world) tries: u32,
+    /// When the last attempt was made, and whether the user has sent something since.
+    tried_at: Time,
+    acted: bool,
+    /// When the last budget was used up, or the attempt of a pause failed.
+    exhausted_at: Time,
+    /// Pauses since then, this one included.
+    pauses: u32,
+    /// When the link was lost.
+    lost_at: Time,
+    /// First attaches that were turned away in a row.
+    pub(in crate::world) turned_away: u32,
+    /// Hints since the last handshake.
+    pub(in crate::world) hints: u32,
+    /// When the next attempt must have been made.
+    due_by: Option<Time>,
+}
+
+impl Comeback {
+    pub(in crate::world) fn new(now: Time) -> Self {
+        Comeback {
+            credit: CREDIT_MAX,
+            credited_at: now,
+            tries: 0,
+            tried_at: now,
+            acted: false,
+            exhausted_at: now,
+            pauses: 0,
+            lost_at: now,
+            turned_away: 0,
+            hints: 0,
+            due_by: None,
+        }
+    }
+
+    /// A handshake, or a session that starts over: a full budget.
+    pub(in crate::world) fn welcomed(&mut self) {
+        (self.tries, self.pauses, self.hints, self.turned_away) = (0, 0, 0, 0);
+        self.due_by = None;
+    }
+
+    /// A wake-up, a network or the user's word: a full budget, and an attempt as soon as may be.
+    pub(in crate::world) fn hinted(&mut self, now: Time, status: &Status) {
+        (self.tries, self.pauses) = (0, 0);
+        self.hints = self.hints.saturating_add(1);
+        if matches!(status, Status::ReconnectFailed(_) | Status::ReconnectExhausted) {
+            self.due_by = Some(self.next_token_at(now));
+        }
+    }
+
+    /// The user sends something.
+    pub(in crate::world) fn acted(&mut self, now: Time, status: &Status) {
+        self.acted = true;
+        let waits = match status {
+            Status::ReconnectFailed(failed) => *failed > 0,
+            status => *status == Status::ReconnectExhausted,
+        };
+        if waits {
+            let soon = self.next_token_at(now).max(self.tried_at + ACTIVITY_PACE);
+            self.due_by = Some(self.due_by.map_or(soon, |due| due.min(soon)));
+        }
+    }
+
+    /// The attempt never came to the host, which saw nothing of it.
+    pub(in crate::world) fn never_arrived(&mut self, now: Time) {
+        self.refill(now);
+        self.credit = (self.credit + ALLOWANCE_EVERY).min(CREDIT_MAX);
+    }
+
+    /// Its deadlines may have passed while it could do nothing.
+    pub(in crate::world) fn delayed(&mut self, now: Time) {
+        self.due_by = self.due_by.map(|due| due.max(now + TURN));
+    }
+
+    fn refill(&mut self, now: Time) {
+        self.credit = (self.credit + now.since(self.credited_at)).min(CREDIT_MAX);
+        self.credited_at = now;
+    }
+
+    fn next_token_at(&mut self, now: Time) -> Time {
+        self.refill(now);
+        now + ALLOWANCE_EVERY.saturating_sub(self.credit)
+    }
+
+    /// A delay of the machine's, with its quarter of jitter, but not before there is a token.
+    fn within(&mut self, now: Time, nominal: Duration) -> Time {
+        self.next_token_at(now).max(now + nominal * 5 / 4)
+    }
+}
+
+impl<K: Kit> World<'_, K> {
+    /// An attempt is made; `reattaches` says whether it is one to come back.
+    pub(in crate::world) fn judge_attempt(&mut self, client: ClientId, reattaches: bool) {
+        let name = self.letter(client);
+        let now = self.laptop_now();
+        let attempts_max = self.scenario.setting.attempts_max;
+        let patience = self.scenario.setting.patience;
+        let book = &mut self.clients[client as usize].comeback;
+        let since = now.since(std::mem::replace(&mut book.tried_at, now));
+        let acted = std::mem::take(&mut book.acted);
+        book.due_by = None;
+        book.refill(now);
+        let allowed = book.credit >= ALLOWANCE_EVERY;
+        book.credit = book.credit.saturating_sub(ALLOWANCE_EVERY);
+        let in_budget = book.tries < attempts_max;
+        book.tries = if reattaches { book.tries.min(attempts_max) + 1 } else { 0 };
+        let tries = book.tries;
+        let paused = now.since(book.exhausted_at);
+        // An attempt that was due in time may be made when its laptop gets to it.
+        let lasts = now <= book.lost_at + patience + SUSPENSION_MIN;
+        let acted = acted && since >= ACTIVITY_PACE;
+        let excused = acted || (lasts && paused >= PAUSE_MIN);
+        self.judge(Promise::AttemptsPaced, allowed, || {
+            format!("client {name} makes an attempt {since:?} after the last, and its allowance is used up")
+        });
+        self.judge(Promise::AttemptsMax, in_budget || excused, || {
+            format!(
+                "client {name} makes attempt {tries} of a budget of {attempts_max} after a pause of {paused:?}; \
+                 patience lasts: {lasts}"
+            )
+        });
+        if !in_budget {
+            self.goals.reach(if acted { Goal::ActivityTried } else { Goal::PatienceTried });
+        } else if tries > 1 {
+            self.judge(Promise::AttemptsPaced, since >= DELAY_MIN || acted, || {
+                format!("client {name} makes attempt {tries} of an outage {since:?} after the last")
+            });
+        }
+    }
+
+    /// What a client shows of its attempts, held against the count of them.
+    pub(in crate::world) fn judge_count(&mut self, client: ClientId, before: &Status, status: &Status) {
+        let name = self.letter(client);
+        let now = self.laptop_now();
+        let attempts_max = self.scenario.setting.attempts_max;
+        let patience = self.scenario.setting.patience;
+        let book = &mut self.clients[client as usize].comeback;
+        let tries = book.tries;
+        if before.is_attached() && !status.is_attached() {
+            book.lost_at = now;
+        }
+        match status {
+            Status::Reconnecting(shown) | Status::ReconnectFailed(shown) => {
+                let shown = *shown;
+                if let Status::ReconnectFailed(failed) = status {
+                    let nominal = match failed {
+                        0 => FIRST_RETRY_SPREAD,
+                        _ => BACKOFF_MIN.saturating_mul(3u32.saturating_pow(failed - 1)).min(BACKOFF_MAX),
+                    };
+                    let due = book.within(now, nominal);
+                    book.due_by = Some(due);
+                    if due > now + nominal * 5 / 4 {
+                        self.goals.reach(Goal::AllowanceWaited);
+                    }
+                }
+                let book = &mut self.clients[client as usize].comeback;
+                if *before == Status::Connecting {
+                    book.lost_at = now;
+                }
+                self.judge(Promise::AttemptsCounted, shown == tries, || {
+                    format!("client {name} shows attempt {shown}, it is number {tries}")
+                });
+            }
+            Status::ReconnectExhausted => {
+                let pause = PATIENCE_MIN.saturating_mul(2u32.saturating_pow(book.pauses)).min(PATIENCE_MAX);
+                let due = book.within(now, pause);
+                book.pauses += 1;
+                book.exhausted_at = now;
+                // At the very end of patience the jitter decides.
+                book.due_by = (due <= book.lost_at + patience).then_some(due);
+                if now > book.lost_at + patience && !patience.is_zero() {
+                    self.goals.reach(Goal::PatienceOver);
+                }
+                self.judge(Promise::AttemptsMax, tries == attempts_max || tries == attempts_max + 1, || {
+                    format!("client {name} pauses after {tries} attempts, {attempts_max} were due")
+                });
+            }
+            Status::Connecting
+            | Status::Connected
+            | Status::HeartbeatMissed(_)
+            | Status::ServerNotRunning(_)
+            | Status::Refused(_)
+            | Status::Closed(_) => book.due_by = None,
+        }
+    }
+
+    /// Whether a client that is to try has tried.
+    #[inline]
+    pub(in crate::world) fn judge_promptness(&mut self, client: ClientId) {
+        let process = &self.clients[client as usize];
+        let Some(due) = process.comeback.due_by.filter(|_| process.link.is_none()) else {
+            return;
+        };
+        let now = self.laptop_now();
+        let (name, status) = (process.letter, &process.status);
+        self.checks.judge(self.now, Promise::RetriedInTime, now <= due, || {
+            format!("client {name} is {status}, and was to try again by {due}; it is {now}")
+        });
+    }
+
+    /// ssh was turned away before it could start anything: the same may be tried again.
+    pub(in crate::world) fn note_turned_away(&mut self, link: LinkId) {
+        self.goals.reach(Goal::TurnedAway);
+        let Link { client, session, .. } = self.links[link as usize];
+        self.clients[client as usize].comeback.turned_away += 1;
+        self.sessions[session as usize].opened = false;
+    }
+
+    /// Whether a first attach that was turned away has been tried often enough.
+    pub(in crate::world) fn tried_enough(&self, client: ClientId) -> bool {
+        self.clients[client as usize].comeback.turned_away == FIRST_ATTEMPTS_MAX
+    }
+
+    /// Whether nothing but a hint or its user has to make a client try again.
+    pub(in crate::world) fn may_give_up(&self, client: ClientId) -> bool {
+        let process = &self.clients[client as usize];
+        process.status == Status::ReconnectExhausted && process.comeback.due_by.is_none()
+    }
+
+    /// Whether nothing else will.
+    pub(in crate::world) fn has_given_up(&self, client: ClientId) -> bool {
+        let until = self.clients[client as usize].comeback.lost_at + self.scenario.setting.patience;
+        self.may_give_up(client) && self.laptop_now() > until + SUSPENSION_MIN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_token_is_waited_for_when_five_are_out() {
+        let mut book = Comeback::new(at(0));
+        for _ in 0..5 {
+            assert_eq!(book.next_token_at(at(1)), at(1));
+            book.credit -= ALLOWANCE_EVERY;
+        }
+        assert_eq!(book.next_token_at(at(1)), at(4));
+        assert_eq!(book.next_token_at(at(3)), at(4));
+        assert_eq!(book.next_token_at(at(30)), at(30));
+    }
+
+    #[test]
+    fn who_sends_during_a_pause_is_tried_for_at_once() {
+        let mut book = Comeback::new(at(0));
+        book.due_by = Some(at(90));
+        book.acted(at(60), &Status::Connected);
+        assert_eq!(book.due_by, Some(at(90)));
+        book.acted(at(60), &Status::ReconnectExhausted);
+        assert_eq!(book.due_by, Some(at(60)));
+        book.delayed(at(70));
+        assert_eq!(book.due_by, Some(at(70) + TURN));
+    }
+}
