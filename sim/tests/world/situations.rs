@@ -7,7 +7,7 @@ use reattach_sim::scenario::parse;
 use reattach_sim::trace::Detail;
 
 /// Lines that somebody can still read.
-const LINES_MAX: usize = 40;
+const LINES_MAX: usize = 60;
 
 /// Lines of a mutant's trace, its sentence and its verdict counted.
 const MUTANT_LINES_MAX: usize = 25;
