@@ -9,6 +9,8 @@ mod place;
 mod processes;
 mod proxy;
 mod sshd;
+mod typist;
+mod wire;
 
 mod bounds;
 mod by_hand;
@@ -21,6 +23,8 @@ mod house;
 mod idle;
 mod loss;
 mod noise;
+mod ordeals;
+mod outages;
 mod seat;
 mod ssh;
 mod start;
