@@ -15,12 +15,12 @@ use futures::stream::FuturesUnordered;
 use rustix::io::Errno;
 use smol::future::or;
 
-use super::connect_args::ConnectArgs;
+use super::connect_args::{ConnectArgs, Switch};
 use super::interrupts::{Wish, Wishes, die_by};
 use super::outputs::{Outputs, Unwritable};
 use super::report::Reporter;
 use super::voice::{say, start_log};
-use crate::client::{Client, Closed, Received, Status};
+use crate::client::{Client, Closed, NetworkChanges, Received, Status};
 use crate::io::mode::Modes;
 use crate::io::stdio::Source;
 use crate::io::{reactor, room};
@@ -104,6 +104,9 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     traffic.push(Box::pin(pump_input(client.clone(), input)));
     traffic.push(Box::pin(pump_output(client.clone(), output)));
     traffic.push(Box::pin(never_attached(client.clone())));
+    if args.network_notices == Switch::On {
+        traffic.push(Box::pin(heed_network(client.clone())));
+    }
     let ended = async { traffic.next().await.expect("some of them never end by themselves") };
     let ending = or(ended, async {
         while session.next().await.is_some() {}
@@ -267,6 +270,19 @@ async fn obey(client: Client, mut wishes: Wishes) -> Ending {
             }
         }
     }
+}
+
+/// Tells the client when the kernel says that the network has changed.
+async fn heed_network(client: Client) -> Ending {
+    match NetworkChanges::listen() {
+        Ok(mut changes) => {
+            while changes.next().await.is_some() {
+                client.network_up();
+            }
+        }
+        Err(error) => log::debug!("the kernel does not tell us when the network changes: {error}"),
+    }
+    pending().await
 }
 
 /// Ends when all attempts failed before the session was ever attached.

@@ -57,6 +57,9 @@ pub struct ConnectArgs {
     heartbeat_interval: Duration,
     #[command(flatten)]
     comeback: ComebackArgs,
+    /// Whether to heed what the kernel tells of links, addresses and routes that change.
+    #[arg(long, value_enum, default_value_t = Switch::On)]
+    pub network_notices: Switch,
     /// How this command tells what happens, on standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Human)]
     pub log_format: LogFormat,
@@ -81,6 +84,15 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line, about every change.
     Json,
+}
+
+/// Something that can be done or left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is done.
+    On,
+    /// It is left.
+    Off,
 }
 
 /// A command line that was one argument.

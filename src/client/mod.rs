@@ -21,6 +21,8 @@ use bytes::Bytes;
 pub use driver::Driver;
 pub use route::{Route, Target};
 
+pub use crate::io::network::NetworkChanges;
+
 use crate::io::clock::Clock;
 use crate::io::port::{Machine, Port};
 use crate::io::random;
@@ -204,7 +206,8 @@ impl Client {
         self.input(machine::Input::Wake);
     }
 
-    /// A network came up or changed.
+    /// A network came up or changed. What the kernel knows of that, [`NetworkChanges`] tells; a
+    /// client without anybody who tells it comes back a little later.
     pub fn network_up(&self) {
         self.input(machine::Input::NetworkUp);
     }

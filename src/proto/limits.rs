@@ -306,6 +306,21 @@ pub const UNREAD_ERRORS_BYTES_MAX: usize = UNACKED_BYTES_MAX;
 /// (`fs.pipe-user-pages-soft` of Linux), and small ones from there on: so it is only for bulk.
 pub const PIPE_BYTES: usize = 512 << 10;
 
+/// Time from one notice of a changed network to the next: a network that comes up changes a link, some
+/// addresses and some routes within moments, and each notice may cost an attempt.
+pub const NETWORK_PAUSE: Duration = Duration::from_millis(500);
+
+/// Bytes of a message from the kernel about the network; its own are made to fit into a page or two.
+pub const NETWORK_MESSAGE_BYTES: usize = 16 << 10;
+
+/// Messages about the network that are heard in a row before other tasks get their turn: what the
+/// kernel keeps for us by default.
+pub const NETWORK_READS_MAX: usize = 256;
+
+/// Links, and addresses, that are known from before, so that what is only repeated is not taken for
+/// news: more than a host of many containers has.
+pub const NETWORK_KNOWN_MAX: usize = 4096;
+
 /// Bytes that a proxy writes first on each of its two sockets, the same on both: 128 random bits,
 /// so that the server never pairs one proxy's input with another's output.
 pub const TOKEN_BYTES: usize = 16;

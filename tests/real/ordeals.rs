@@ -22,6 +22,9 @@ const NEVER: Duration = Duration::from_secs(120);
 /// Time for a session to be usable again, once anybody tells that the network is back.
 const PROMPT: Duration = Duration::from_secs(2);
 
+/// Nobody tells the client anything.
+const DEAF: [&str; 2] = ["--network-notices", "off"];
+
 /// A way for a network to be away, and to be back.
 struct Fault {
     name: &'static str,
@@ -160,6 +163,9 @@ ordeals! {
         |took| is_within(took, Duration::from_secs(40));
     twenty_seconds_without_sshd: comes_back(&NO_SSHD, Duration::from_secs(20), &[]),
         |took| is_within(took, Duration::from_secs(40));
+    a_minute_without_a_cable_or_notices: comes_back(&PULLED, MINUTE, &DEAF),
+        |took| is_within(took, Duration::from_secs(40));
+    a_key_after_a_minute_without_a_cable_or_notices: comes_back_for_a_key(&PULLED, &DEAF), is_prompt;
     a_key_after_a_minute_of_silence: comes_back_for_a_key(&SILENT, &[]), is_prompt;
     a_key_after_a_minute_of_resets: comes_back_for_a_key(&RESET, &[]), is_prompt;
     resets_with_five_seconds_up_three_down: flaps(&RESET, 5.0, 3.0, 10), |share| share >= 0.85;

@@ -96,6 +96,11 @@ impl Sshd {
         panic!("sshd does not start; see {:?}", fs::read_to_string(directory.path().join("log")));
     }
 
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn config(&self) -> PathBuf {
         self.directory.path().join("ssh_config")
     }

@@ -6,8 +6,11 @@
 //! that another test could meet.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+
+use rustix::thread::LinkNameSpaceType;
 
 use crate::processes::signal_if_there;
 
@@ -130,6 +133,18 @@ impl Namespace {
         let output = self.command(words).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{words:?}: {said}");
+    }
+
+    /// Does something on a thread that is in it.
+    pub(crate) fn inside<R: Send>(&self, act: impl FnOnce() -> R + Send) -> R {
+        let path = format!("/proc/{}/ns/net", self.pid());
+        let enter = || {
+            let namespace = std::fs::File::open(path).unwrap();
+            let kind = LinkNameSpaceType::Network;
+            rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(kind)).unwrap();
+            act()
+        };
+        std::thread::scope(|scope| scope.spawn(enter).join().unwrap())
     }
 
     /// What happens to packets that come in, and to those that go out.
