@@ -24,6 +24,7 @@ pub use route::{Route, Target};
 pub use crate::io::network::NetworkChanges;
 
 use crate::io::clock::Clock;
+pub use crate::io::clock::Moment;
 use crate::io::port::{Machine, Port};
 use crate::io::random;
 use crate::proto::limits::{CHANGES_MAX, CHUNK_BYTES, PAYLOAD_BYTES_MAX};
@@ -59,6 +60,8 @@ pub struct Change {
     pub status: Status,
     /// Why.
     pub cause: Cause,
+    /// When.
+    pub at: Moment,
 }
 
 #[derive(Debug)]
@@ -81,7 +84,7 @@ impl Client {
         let seed = u64::from_le_bytes(random::bytes());
         let machine = machine::Client::new(config, SessionId(random::id()), seed, clock.now());
         let (attempt, status) = (machine.attempt(), machine.status());
-        let change = Change { number: 0, attempt, status, cause: Cause::User };
+        let change = Change { number: 0, attempt, status, cause: Cause::User, at: Moment::now() };
         let port = Port::new(Noted { machine, changes: VecDeque::from([change]) }, clock);
         let shared = Arc::new(Shared { port });
         (Client { shared: Arc::clone(&shared) }, Driver::new(shared, target))
@@ -254,7 +257,7 @@ impl Noted {
             self.changes.pop_front();
         }
         let attempt = self.machine.attempt();
-        self.changes.push_back(Change { number, attempt, status, cause });
+        self.changes.push_back(Change { number, attempt, status, cause, at: Moment::now() });
     }
 }
 

@@ -321,6 +321,30 @@ pub const NETWORK_READS_MAX: usize = 256;
 /// news: more than a host of many containers has.
 pub const NETWORK_KNOWN_MAX: usize = 4096;
 
+/// Time for a client to answer whoever rings at it on this machine, and for them to say what they want:
+/// neither does anything else first, and one that is stopped is not waited for.
+pub const BELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes of what is said at a client's bell: a word and a name there, a name, a host and a state back.
+pub const BELL_LINE_BYTES_MAX: usize = 4 << 10;
+
+/// Clients that are rung at once: few descriptors, and those that do not answer cost a second together.
+pub const BELLS_RUNG_AT_ONCE: usize = 16;
+
+/// Clients of one user on one machine that are rung at all.
+pub const BELLS_RUNG_MAX: usize = 4096;
+
+/// Bells that a client looks at when it hangs its own, in search of those that killed clients left:
+/// more than it can leave itself, few enough that a hundred clients do not wake each other.
+pub const BELLS_SWEPT_MAX: usize = 4;
+
+/// Seconds after which a bell that was not finished never will be: making one takes moments.
+pub const BELL_DRAFT_SECONDS: u64 = 60;
+
+/// Time that a command about a change of state has when the client ends, before it is killed; and as
+/// much again for the one about the end.
+pub const ON_STATE_GRACE: Duration = Duration::from_secs(1);
+
 /// Bytes that a proxy writes first on each of its two sockets, the same on both: 128 random bits,
 /// so that the server never pairs one proxy's input with another's output.
 pub const TOKEN_BYTES: usize = 16;

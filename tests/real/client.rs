@@ -61,6 +61,8 @@ pub(crate) struct Event {
     pub(crate) attempt: u64,
     pub(crate) reason: Option<serde_json::Value>,
     pub(crate) message: Option<String>,
+    pub(crate) time: String,
+    pub(crate) uptime_ms: u64,
     /// When it was read here.
     #[serde(skip)]
     pub(crate) heard_at: Time,
@@ -85,7 +87,13 @@ impl Place {
     /// `reattach connect` with these words, not started yet.
     pub(crate) fn connect<W: AsRef<OsStr>>(&self, words: &[W]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reattach"));
-        command.arg("connect").args(words).env("HOME", self.home()).env_remove("RUST_LOG");
+        command.arg("connect").args(words);
+        self.welcome(command)
+    }
+
+    /// With this home, and the runtime directory beside it.
+    pub(crate) fn welcome(&self, mut command: Command) -> Command {
+        command.env("HOME", self.home()).env("XDG_RUNTIME_DIR", self.runtime()).env_remove("RUST_LOG");
         command
     }
 

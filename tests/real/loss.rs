@@ -190,7 +190,7 @@ fn exactly_so_many_attempts_are_made_and_then_it_is_the_users_turn() {
     signal(server, "STOP");
     client.say("one\n");
     let exhausted = client.until("ReconnectExhausted");
-    assert!(exhausted.message.unwrap().contains(&format!("kill -USR1 {}", client.pid())));
+    assert!(exhausted.message.unwrap().contains("`reattach retry w` tries at once"));
     // One that was attached, and three that failed.
     assert_eq!(link.carriers().len(), 4);
     let attempts = |client: &Client| {
