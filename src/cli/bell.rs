@@ -9,7 +9,7 @@
 //! there (`retry`, or `retry NAME`) and a line comes back: who was meant, as JSON, or `null`. A bell
 //! whose client was killed is taken down by whoever finds that nobody answers it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -64,11 +64,9 @@ pub struct Rung {
 /// A client's own bell; taken down when dropped.
 #[derive(Debug)]
 pub struct Bell {
-    listener: UnixListener,
-    polled: Polled,
+    listener: Polled,
+    path: PathBuf,
     hall: Hall,
-    directory: Directory,
-    name: OsString,
 }
 
 /// Where bells may hang.
@@ -148,14 +146,10 @@ impl Bell {
         loop {
             let hung = hall.create().map_err(|error| error.to_string()).and_then(|directory| {
                 sweep(&directory);
-                let hung = listen(&directory);
-                let hung = hung.map_err(|error| format!("no socket in {:?}: {error}", directory.path()));
-                hung.map(|(listener, polled, name)| (listener, polled, name, directory))
+                listen(&directory).map_err(|error| format!("no socket in {:?}: {error}", directory.path()))
             });
             match hung {
-                Ok((listener, polled, name, directory)) => {
-                    return Ok(Bell { listener, polled, hall: hall.clone(), directory, name });
-                }
+                Ok((listener, path)) => return Ok(Bell { listener, path, hall: hall.clone() }),
                 // The last client that was here has just removed the directory.
                 Err(why) if tries.next().is_none() => return Err(why),
                 Err(_) => {}
@@ -166,18 +160,18 @@ impl Bell {
     /// Answers whoever rings, for as long as it is polled.
     pub async fn answer(&self, client: &Client, identifier: &str, host: &str) {
         loop {
-            match self.listener.accept() {
-                Ok((caller, _)) => {
+            match rustix::net::accept(&self.listener) {
+                Ok(caller) => {
                     let late = async {
                         Sleep::after(BELL_TIMEOUT).await;
                         Err(io::ErrorKind::TimedOut.into())
                     };
-                    if let Err(error) = or(talk(caller.into(), client, identifier, host), late).await {
+                    if let Err(error) = or(talk(caller, client, identifier, host), late).await {
                         log::debug!("whoever rang was not answered: {error}");
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if self.polled.readable().await.is_err() {
+                Err(Errno::AGAIN) => {
+                    if self.listener.readable().await.is_err() {
                         return;
                     }
                 }
@@ -192,31 +186,30 @@ impl Bell {
 
 impl Drop for Bell {
     fn drop(&mut self) {
-        let _ = self.directory.remove(&self.name);
+        let _ = std::fs::remove_file(&self.path);
         self.hall.remove();
     }
 }
 
 /// Makes the socket; it has its name only once it can be reached, so that it is not taken for one that
 /// was left behind.
-fn listen(directory: &Directory) -> io::Result<(UnixListener, Polled, OsString)> {
+fn listen(directory: &Directory) -> io::Result<(Polled, PathBuf)> {
     let token = u64::from_le_bytes(random::bytes());
-    let [draft, name] = [DRAFT, BELL].map(|ending| OsString::from(format!("{token:016x}{ending}")));
-    let path = directory.path().join(&draft);
-    if path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+    let [draft, name] = [DRAFT, BELL].map(|ending| directory.path().join(format!("{token:016x}{ending}")));
+    if draft.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
         return Err(io::Error::other("its path is too long for one"));
     }
-    let listener = UnixListener::bind(&path)?;
+    let listener = UnixListener::bind(&draft)?;
     let ready = || {
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-        let polled = Polled::new(OwnedFd::from(listener.try_clone()?))?;
-        std::fs::rename(&path, directory.path().join(&name))?;
-        Ok(polled)
+        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600))?;
+        let listener = Polled::new(OwnedFd::from(listener))?;
+        std::fs::rename(&draft, &name)?;
+        Ok(listener)
     };
     match ready() {
-        Ok(polled) => Ok((listener, polled, name)),
+        Ok(listener) => Ok((listener, name)),
         Err(error) => {
-            let _ = directory.remove(&draft);
+            let _ = std::fs::remove_file(&draft);
             Err(error)
         }
     }
@@ -317,6 +310,7 @@ async fn ask(directory: &Directory, name: &OsStr, identifier: Option<&str>) -> i
 /// The client's side of it.
 async fn talk(caller: OwnedFd, client: &Client, identifier: &str, host: &str) -> io::Result<()> {
     check_own(&caller)?;
+    rustix::io::fcntl_setfd(&caller, rustix::io::FdFlags::CLOEXEC)?;
     let caller = Polled::new(caller)?;
     let line = match read_line(&caller).await {
         Ok(line) => line,

@@ -394,7 +394,7 @@ pub const LEFTOVERS_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// next starts, which begin elsewhere.
 pub const SWEPT_DIRECTORIES_MAX: usize = 256;
 
-/// Descriptors that a process of ours may need at once: a first attachment takes 27, and a new one
+/// Descriptors that a process of ours may need at once: a first attachment takes 29, and a new one
 /// may come while the last is still being closed.
 pub const DESCRIPTORS_MIN: u64 = 40;
 
