@@ -29,6 +29,19 @@ mod kernel;
 /// most one per [`NETWORK_PAUSE`] after that, and none is lost. It does not say what changed.
 ///
 /// It ends if the kernel tells nothing any more.
+///
+/// ```no_run
+/// use futures::StreamExt;
+/// use reattach::{Client, NetworkChanges};
+///
+/// async fn heed_network(client: &Client) -> std::io::Result<()> {
+///     let mut changes = NetworkChanges::listen()?;
+///     while changes.next().await.is_some() {
+///         client.network_up();
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use = "it tells only who listens"]
 pub struct NetworkChanges {

