@@ -25,6 +25,7 @@ mod house;
 mod idle;
 mod loss;
 mod noise;
+#[cfg(target_os = "linux")]
 mod notices;
 mod on_state;
 mod ordeals;

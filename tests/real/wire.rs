@@ -6,11 +6,8 @@
 //! that another test could meet.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-
-use rustix::thread::LinkNameSpaceType;
 
 use crate::processes::signal_if_there;
 
@@ -136,12 +133,14 @@ impl Namespace {
     }
 
     /// Does something on a thread that is in it.
+    #[cfg(target_os = "linux")]
     pub(crate) fn inside<R: Send>(&self, act: impl FnOnce() -> R + Send) -> R {
         let path = format!("/proc/{}/ns/net", self.pid());
         let enter = || {
             let namespace = std::fs::File::open(path).unwrap();
-            let kind = LinkNameSpaceType::Network;
-            rustix::thread::move_into_link_name_space(namespace.as_fd(), Some(kind)).unwrap();
+            let kind = rustix::thread::LinkNameSpaceType::Network;
+            let namespace = std::os::fd::AsFd::as_fd(&namespace);
+            rustix::thread::move_into_link_name_space(namespace, Some(kind)).unwrap();
             act()
         };
         std::thread::scope(|scope| scope.spawn(enter).join().unwrap())
