@@ -9,7 +9,7 @@ pub(super) fn listen() -> io::Result<OwnedFd> {
 
 /// Nothing is known.
 #[derive(Debug, Default)]
-pub(super) struct Known;
+pub(super) struct Known {}
 
 impl Known {
     pub(super) fn is_changed_by(&mut self, _message: &[u8]) -> bool {

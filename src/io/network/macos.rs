@@ -21,7 +21,7 @@ pub(super) fn listen() -> io::Result<OwnedFd> {
 
 /// Nothing has to be known from before.
 #[derive(Debug, Default)]
-pub(super) struct Known;
+pub(super) struct Known {}
 
 impl Known {
     /// Whether this message changes anything.
