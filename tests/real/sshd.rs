@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use crate::client::Client;
 use crate::place::Place;
 use crate::processes::{children, command_name, signal_if_there};
-use crate::wire::{FAR, Wire};
+use crate::wire::{FAR, Wire, entered};
 
 /// A server, and everything that `ssh` needs to know to reach it as `box`.
 pub(crate) struct Sshd {
@@ -183,22 +183,6 @@ impl Listener {
         self.keeper.stdin = None;
         let _ = self.keeper.wait();
     }
-}
-
-/// The command with words before it that take it elsewhere.
-fn entered(command: Command, enter: &[String]) -> Command {
-    let [first, rest @ ..] = enter else {
-        return command;
-    };
-    let mut all = Command::new(first);
-    all.args(rest).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => all.env(name, value),
-            None => all.env_remove(name),
-        };
-    }
-    all
 }
 
 /// It insists on being called by its full path.

@@ -179,6 +179,22 @@ impl Drop for Namespace {
     }
 }
 
+/// The command with words before it that take it elsewhere.
+pub(crate) fn entered(command: Command, enter: &[String]) -> Command {
+    let [first, rest @ ..] = enter else {
+        return command;
+    };
+    let mut all = Command::new(first);
+    all.args(rest).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => all.env(name, value),
+            None => all.env_remove(name),
+        };
+    }
+    all
+}
+
 /// A namespace with a keeper on a leash, or why there is none.
 fn keep() -> Result<Namespace, String> {
     let mut keeper = Command::new("unshare")
