@@ -59,7 +59,7 @@ pub struct ConnectArgs {
     #[command(flatten)]
     comeback: ComebackArgs,
     /// Whether to heed what the kernel tells of links, addresses and routes that change.
-    #[arg(long, value_enum, default_value_t = Switch::On)]
+    #[arg(long, value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::On)]
     pub network_notices: Switch,
     /// A shell command to run when the state changes, told of it in REATTACH_STATE, REATTACH_COUNT,
     /// REATTACH_ATTEMPT, REATTACH_CAUSE, REATTACH_REASON, REATTACH_ID, REATTACH_HOST and REATTACH_TIME.
