@@ -117,5 +117,5 @@ fn a_link_that_dies_every_second_is_used_while_it_is_up() {
     println!("a link that dies every second: usable {share:.2} of the time, {} attempts", attempts.len());
     typist.was_modest();
     // Five in a row, then one of three seconds: what the allowance gives.
-    assert!(back && share >= 0.50, "{share}");
+    assert!(back && share >= 0.45, "{share}");
 }
