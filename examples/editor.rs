@@ -13,7 +13,7 @@ use std::io::Write;
 
 use futures::AsyncBufReadExt;
 use futures::StreamExt;
-use reattach::{Client, ClientConfig, Received, Route, Target};
+use reattach::{Client, ClientConfig, NetworkChanges, Received, Route, Target};
 use serde_json::{Value, json};
 use smol::future::or;
 
@@ -31,7 +31,7 @@ fn main() -> anyhow::Result<()> {
     let executor = smol::LocalExecutor::new();
     let driver = executor.spawn(driver);
     smol::block_on(executor.run(async {
-        let result = or(edit(&client), watch(&client)).await;
+        let result = or(or(edit(&client), watch(&client)), heed_network(&client)).await;
         client.close();
         drop(client);
         driver.await;
@@ -85,6 +85,17 @@ async fn ask(client: &Client, request: &Value) -> anyhow::Result<Value> {
         }
     }
     anyhow::bail!("the session is over: {}", client.status())
+}
+
+/// Tells the client when the kernel says that the network has changed; where it says nothing, the client
+/// comes back a little later.
+async fn heed_network(client: &Client) -> anyhow::Result<()> {
+    if let Ok(mut changes) = NetworkChanges::listen() {
+        while changes.next().await.is_some() {
+            client.network_up();
+        }
+    }
+    std::future::pending().await
 }
 
 /// Shows the states; ends with the session.

@@ -8,6 +8,7 @@ use std::io;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
@@ -15,12 +16,13 @@ use futures::stream::FuturesUnordered;
 use rustix::io::Errno;
 use smol::future::or;
 
-use super::connect_args::ConnectArgs;
+use super::bell::Bell;
+use super::connect_args::{ConnectArgs, Switch};
 use super::interrupts::{Wish, Wishes, die_by};
 use super::outputs::{Outputs, Unwritable};
 use super::report::Reporter;
 use super::voice::{say, start_log};
-use crate::client::{Client, Closed, Received, Status};
+use crate::client::{Client, Closed, NetworkChanges, Received, Status, Target};
 use crate::io::mode::Modes;
 use crate::io::stdio::Source;
 use crate::io::{reactor, room};
@@ -99,11 +101,19 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     let mut session: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
     session.push(Box::pin(driver));
     session.push(Box::pin(report(client.clone(), Reporter::new(args))));
+    if let Some(on_state) = args.on_state() {
+        let client = client.clone();
+        session.push(Box::pin(async move { on_state.follow(&client).await }));
+    }
     let mut traffic: FuturesUnordered<LocalBoxFuture<'_, Ending>> = FuturesUnordered::new();
     traffic.push(Box::pin(obey(client.clone(), wishes)));
     traffic.push(Box::pin(pump_input(client.clone(), input)));
     traffic.push(Box::pin(pump_output(client.clone(), output)));
     traffic.push(Box::pin(never_attached(client.clone())));
+    traffic.push(Box::pin(answer_bell(client.clone(), args.target())));
+    if args.network_notices == Switch::On {
+        traffic.push(Box::pin(heed_network(client.clone())));
+    }
     let ended = async { traffic.next().await.expect("some of them never end by themselves") };
     let ending = or(ended, async {
         while session.next().await.is_some() {}
@@ -269,6 +279,28 @@ async fn obey(client: Client, mut wishes: Wishes) -> Ending {
     }
 }
 
+/// Tells the client when the kernel says that the network has changed.
+async fn heed_network(client: Client) -> Ending {
+    match NetworkChanges::listen() {
+        Ok(mut changes) => {
+            while changes.next().await.is_some() {
+                client.network_up();
+            }
+        }
+        Err(error) => log::debug!("the kernel does not tell us when the network changes: {error}"),
+    }
+    pending().await
+}
+
+/// Tries now whenever `reattach retry` asks for it.
+async fn answer_bell(client: Client, target: Target) -> Ending {
+    match Bell::hang() {
+        Ok(bell) => bell.answer(&client, &target.identifier, &target.name()).await,
+        Err(why) => log::debug!("reattach retry will not reach this client: {why}"),
+    }
+    pending().await
+}
+
 /// Ends when all attempts failed before the session was ever attached.
 async fn never_attached(client: Client) -> Ending {
     let mut change = client.last_change();
@@ -280,11 +312,16 @@ async fn never_attached(client: Client) -> Ending {
     }
 }
 
+/// Time until the client tries again by itself, if it will.
+fn next_try_in(_client: &Client) -> Option<Duration> {
+    None
+}
+
 /// Reports the states until a final one.
 async fn report(client: Client, mut reporter: Reporter) {
     let mut change = client.last_change();
     loop {
-        reporter.tell(&change);
+        reporter.tell(&change, next_try_in(&client));
         if change.status.is_final() {
             return;
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::comeback_args::ComebackArgs;
+use super::on_state::OnState;
 use super::usage::parse_time;
 use crate::client::{Route, Target};
 use crate::io::random;
@@ -16,7 +17,7 @@ use crate::session::{ClientConfig, First};
 /// Run a program on another machine, or on this one, and keep it over dropped links.
 ///
 /// The program's input, output, errors and exit status are this command's own. SIGUSR1 means
-/// that the network is back: try now.
+/// that the network is back: try now, as `reattach retry` does.
 #[derive(Args, Clone, Debug)]
 #[command(
     override_usage = "reattach connect [OPTIONS] <HOST|--local|--via COMMAND> -- <CMD> [ARGS]...",
@@ -57,6 +58,14 @@ pub struct ConnectArgs {
     heartbeat_interval: Duration,
     #[command(flatten)]
     comeback: ComebackArgs,
+    /// Whether to heed what the kernel tells of links, addresses and routes that change.
+    #[arg(long, value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::On)]
+    pub network_notices: Switch,
+    /// A shell command to run when the state changes, told of it in REATTACH_STATE, REATTACH_COUNT,
+    /// REATTACH_ATTEMPT, REATTACH_CAUSE, REATTACH_REASON, REATTACH_ID, REATTACH_HOST and REATTACH_TIME.
+    /// One at a time, about the latest; only its errors are seen.
+    #[arg(long, value_name = "CMD")]
+    on_state: Option<String>,
     /// How this command tells what happens, on standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Human)]
     pub log_format: LogFormat,
@@ -81,6 +90,15 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line, about every change.
     Json,
+}
+
+/// Something that can be done or left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is done.
+    On,
+    /// It is left.
+    Off,
 }
 
 /// A command line that was one argument.
@@ -109,6 +127,14 @@ impl ConnectArgs {
             shield_from_interrupts: has_terminal(),
             ..Target::new(route, "", identifier)
         }
+    }
+
+    /// What the user wants done when the state changes.
+    pub fn on_state(&self) -> Option<OnState> {
+        let target = self.target();
+        let host = target.name();
+        let command = self.on_state.clone()?;
+        Some(OnState { command, identifier: target.identifier, host })
     }
 
     /// How the client behaves.
@@ -209,7 +235,12 @@ fn parse_words(text: &str) -> Result<Words, String> {
     Ok(Words(words.into_iter().map(OsString::from).collect()))
 }
 
-fn parse_identifier(text: &str) -> Result<String, String> {
+/// Reads the name of a session.
+///
+/// # Errors
+///
+/// What is accepted, in one sentence.
+pub fn parse_identifier(text: &str) -> Result<String, String> {
     let identifier: crate::host::identifier::Identifier = text.parse().map_err(|error| format!("{error}"))?;
     Ok(identifier.to_string())
 }

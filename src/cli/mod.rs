@@ -5,9 +5,12 @@
 //! connect        a hosted program that looks like a local one
 //! connect_args   its words
 //! comeback_args  those that say when to come back
+//! on_state       what the user wants done when the state changes
 //! outputs        its standard output and error
 //! report         its states, for people or for programs
 //! interrupts     the user's signals
+//! bell           how one client is reached from outside
+//! retry          all of them, told to try now
 //! server         the server's program
 //! demo           what happens when links break and servers die, shown live
 //! voice          lines on standard error
@@ -19,14 +22,17 @@ use std::process::ExitCode;
 
 use crate::host::application::Application;
 
+pub mod bell;
 pub mod comeback_args;
 pub mod connect;
 pub mod connect_args;
 pub mod demo;
 pub mod interrupts;
+pub mod on_state;
 pub mod outputs;
 pub mod reattach;
 pub mod report;
+pub mod retry;
 pub mod server;
 pub mod usage;
 pub mod voice;

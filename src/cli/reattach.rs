@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::connect_args::ConnectArgs;
-use super::{connect, demo, server, usage};
+use super::{connect, demo, retry, server, usage};
 use crate::host::program::Program;
 
 /// Keep a program on another machine running, and attached, over dropped links.
@@ -21,6 +21,8 @@ struct Words {
 enum Command {
     /// Run a program on a host and keep it over dropped links.
     Connect(Box<ConnectArgs>),
+    /// Make clients that wait for a network try now.
+    Retry(retry::RetryArgs),
     /// Show on this machine what happens when links break and servers die.
     Demo(demo::DemoArgs),
     /// The server's commands, as `reattach-server` has them.
@@ -46,6 +48,7 @@ pub fn main() -> ExitCode {
             Ok(()) => connect::run(*args),
             Err(why) => usage::wrong("reattach connect", &why),
         },
+        Command::Retry(args) => retry::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Server { words } => {
             let name = OsString::from("reattach server");

@@ -1,5 +1,7 @@
 //! A client's states as lines for people or for programs.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::connect_args::{ConnectArgs, LogFormat};
@@ -40,8 +42,15 @@ struct Event<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<GoneReason>,
     cause: String,
+    /// Until it is tried again without anybody's help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try_in_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
+    /// When it happened, as RFC 3339 has it.
+    time: String,
+    /// The same by a clock that is never set: milliseconds since this machine was started.
+    uptime_ms: u64,
 }
 
 impl Reporter {
@@ -57,9 +66,9 @@ impl Reporter {
         }
     }
 
-    /// Tells one change.
-    pub fn tell(&mut self, change: &Change) {
-        let message = self.message(change);
+    /// Tells one change, and in what time the client will try again by itself, if it will.
+    pub fn tell(&mut self, change: &Change, next_try_in: Option<Duration>) {
+        let message = self.message(change, next_try_in);
         match self.format {
             LogFormat::Json => {
                 let (state, count) = name(&change.status);
@@ -76,7 +85,11 @@ impl Reporter {
                 };
                 let cause = change.cause.to_string();
                 let attempt = change.attempt;
-                let event = Event { state, count, attempt, reason, cause, message: message.as_deref() };
+                let next_try_in_ms = next_try_in.and_then(|time| u64::try_from(time.as_millis()).ok());
+                let (message, time) = (message.as_deref(), change.at.to_string());
+                let uptime_ms = change.at.uptime_millis;
+                let event =
+                    Event { state, count, attempt, reason, cause, next_try_in_ms, message, time, uptime_ms };
                 say(&serde_json::to_string(&Line { reattach: event }).expect("an event is plain data"));
             }
             LogFormat::Human => {
@@ -90,7 +103,7 @@ impl Reporter {
     }
 
     /// What people should be told without asking, if anything.
-    fn message(&mut self, change: &Change) -> Option<String> {
+    fn message(&mut self, change: &Change, next_try_in: Option<Duration>) -> Option<String> {
         let cause = &change.cause;
         let troubled = std::mem::replace(&mut self.troubled, !is_well(&change.status));
         self.attached |= change.status == Status::Connected;
@@ -112,8 +125,9 @@ impl Reporter {
             }
             Status::ReconnectFailed(k) => Some(format!("attempt {k} to reconnect failed: {cause}")),
             Status::ReconnectExhausted => Some(format!(
-                "all attempts to reconnect failed, the last because: {cause}; the session is kept: `kill -USR1 {}` tries again",
-                std::process::id()
+                "all attempts to reconnect failed, the last because: {cause}; the session is kept{}: `{}` tries at once",
+                next_try_in.map_or_else(String::new, |time| format!(" and tried again in {}", seconds(time))),
+                self.retry(),
             )),
             Status::ServerNotRunning(reason) if !self.attached => {
                 Some(format!("no server to attach to is running under {}: {}", self.name(), explain(*reason)))
@@ -123,6 +137,14 @@ impl Reporter {
                 explain(*reason)
             )),
             Status::Refused(refused) => Some(self.explain_refusal(refused, cause)),
+        }
+    }
+
+    /// The command that makes this client try.
+    fn retry(&self) -> String {
+        match &self.identifier {
+            Some(identifier) => format!("reattach retry {identifier}"),
+            None => "reattach retry".to_owned(),
         }
     }
 
@@ -175,7 +197,13 @@ fn is_well(status: &Status) -> bool {
     }
 }
 
-fn name(status: &Status) -> (&'static str, Option<u32>) {
+/// As people count.
+fn seconds(time: Duration) -> String {
+    format!("{}s", time.as_secs_f64().ceil())
+}
+
+/// A state's name, and its number if it has one.
+pub fn name(status: &Status) -> (&'static str, Option<u32>) {
     match status {
         Status::Connecting => ("Connecting", None),
         Status::Connected => ("Connected", None),
@@ -189,7 +217,8 @@ fn name(status: &Status) -> (&'static str, Option<u32>) {
     }
 }
 
-fn explain(reason: GoneReason) -> String {
+/// Why a server is gone, for people.
+pub fn explain(reason: GoneReason) -> String {
     match reason {
         GoneReason::Crashed => "it crashed or was killed".to_owned(),
         GoneReason::Stopped => "it was stopped".to_owned(),

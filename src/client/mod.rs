@@ -21,7 +21,10 @@ use bytes::Bytes;
 pub use driver::Driver;
 pub use route::{Route, Target};
 
+pub use crate::io::network::NetworkChanges;
+
 use crate::io::clock::Clock;
+pub use crate::io::clock::Moment;
 use crate::io::port::{Machine, Port};
 use crate::io::random;
 use crate::proto::limits::{CHANGES_MAX, CHUNK_BYTES, PAYLOAD_BYTES_MAX};
@@ -57,6 +60,8 @@ pub struct Change {
     pub status: Status,
     /// Why.
     pub cause: Cause,
+    /// When.
+    pub at: Moment,
 }
 
 #[derive(Debug)]
@@ -79,7 +84,7 @@ impl Client {
         let seed = u64::from_le_bytes(random::bytes());
         let machine = machine::Client::new(config, SessionId(random::id()), seed, clock.now());
         let (attempt, status) = (machine.attempt(), machine.status());
-        let change = Change { number: 0, attempt, status, cause: Cause::User };
+        let change = Change { number: 0, attempt, status, cause: Cause::User, at: Moment::now() };
         let port = Port::new(Noted { machine, changes: VecDeque::from([change]) }, clock);
         let shared = Arc::new(Shared { port });
         (Client { shared: Arc::clone(&shared) }, Driver::new(shared, target))
@@ -204,7 +209,8 @@ impl Client {
         self.input(machine::Input::Wake);
     }
 
-    /// A network came up or changed.
+    /// A network came up or changed. What the kernel knows of that, [`NetworkChanges`] tells; a
+    /// client without anybody who tells it comes back a little later.
     pub fn network_up(&self) {
         self.input(machine::Input::NetworkUp);
     }
@@ -251,7 +257,7 @@ impl Noted {
             self.changes.pop_front();
         }
         let attempt = self.machine.attempt();
-        self.changes.push_back(Change { number, attempt, status, cause });
+        self.changes.push_back(Change { number, attempt, status, cause, at: Moment::now() });
     }
 }
 

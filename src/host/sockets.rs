@@ -103,7 +103,8 @@ fn listen(path: &Path) -> Result<Async<UnixListener>, String> {
     Async::new(listener).map_err(failed)
 }
 
-fn short_directory() -> PathBuf {
+/// Where sockets are whose own directory has too long a path for them.
+pub fn short_directory() -> PathBuf {
     PathBuf::from(format!("/tmp/reattach-{}", rustix::process::geteuid().as_raw()))
 }
 

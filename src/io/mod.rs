@@ -10,6 +10,7 @@
 //! link        both directions of one transport
 //! memory      what the allocator need not keep
 //! mode        whether a pipe blocks, and how it is given back
+//! network     what the kernel tells of the network
 //! passing     a descriptor that travels over a socket
 //! peer        who is at the other end of a socket
 //! pipe        how much a pipe holds
@@ -34,6 +35,7 @@ pub mod intake;
 pub mod link;
 pub mod memory;
 pub mod mode;
+pub mod network;
 pub mod passing;
 pub mod peer;
 pub mod pipe;

@@ -310,6 +310,46 @@ pub const UNREAD_ERRORS_BYTES_MAX: usize = UNACKED_BYTES_MAX;
 /// (`fs.pipe-user-pages-soft` of Linux), and small ones from there on: so it is only for bulk.
 pub const PIPE_BYTES: usize = 512 << 10;
 
+/// Time from one notice of a changed network to the next: a network that comes up changes a link, some
+/// addresses and some routes within moments, and each notice may cost an attempt.
+pub const NETWORK_PAUSE: Duration = Duration::from_millis(500);
+
+/// Bytes of a message from the kernel about the network; its own are made to fit into a page or two, and
+/// what is longer counts as a change.
+pub const NETWORK_MESSAGE_BYTES: usize = 8 << 10;
+
+/// Messages about the network that are heard in a row before other tasks get their turn: what the
+/// kernel keeps for us by default.
+pub const NETWORK_READS_MAX: usize = 256;
+
+/// Links, and addresses, that are known from before, so that what is only repeated is not taken for
+/// news: more than a host of many containers has.
+pub const NETWORK_KNOWN_MAX: usize = 4096;
+
+/// Time for a client to answer whoever rings at it on this machine, and for them to say what they want:
+/// neither does anything else first, and one that is stopped is not waited for.
+pub const BELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes of what is said at a client's bell: a word and a name there, a name, a host and a state back.
+pub const BELL_LINE_BYTES_MAX: usize = 4 << 10;
+
+/// Clients that are rung at once: few descriptors, and those that do not answer cost a second together.
+pub const BELLS_RUNG_AT_ONCE: usize = 16;
+
+/// Clients of one user on one machine that are rung at all.
+pub const BELLS_RUNG_MAX: usize = 4096;
+
+/// Bells that a client looks at when it hangs its own, in search of those that killed clients left:
+/// more than it can leave itself, few enough that a hundred clients do not wake each other.
+pub const BELLS_SWEPT_MAX: usize = 4;
+
+/// Seconds after which a bell that was not finished never will be: making one takes moments.
+pub const BELL_DRAFT_SECONDS: u64 = 60;
+
+/// Time that a command about a change of state has when the client ends, before it is killed; and as
+/// much again for the one about the end.
+pub const ON_STATE_GRACE: Duration = Duration::from_secs(1);
+
 /// Bytes that a proxy writes first on each of its two sockets, the same on both: 128 random bits,
 /// so that the server never pairs one proxy's input with another's output.
 pub const TOKEN_BYTES: usize = 16;
@@ -359,7 +399,7 @@ pub const LEFTOVERS_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// next starts, which begin elsewhere.
 pub const SWEPT_DIRECTORIES_MAX: usize = 256;
 
-/// Descriptors that a process of ours may need at once: a first attachment takes 27, and a new one
+/// Descriptors that a process of ours may need at once: a first attachment takes 29, and a new one
 /// may come while the last is still being closed.
 pub const DESCRIPTORS_MIN: u64 = 40;
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use reattach::io::child::{Waiting, ended};
 use reattach::io::clock::Clock;
+use reattach::session::Time;
 use rustix::process::Pid;
 use serde::Deserialize;
 use smol::future::or;
@@ -36,8 +37,8 @@ pub(crate) struct Client {
 }
 
 /// What a client has printed, and who waits for more of it.
-#[derive(Default)]
 struct Heard {
+    clock: Clock,
     all: Mutex<All>,
     more: Condvar,
 }
@@ -45,6 +46,8 @@ struct Heard {
 #[derive(Default)]
 struct All {
     output: Vec<u8>,
+    /// When there were how many bytes of output.
+    arrivals: Vec<(Time, usize)>,
     said: Vec<String>,
     events: Vec<Event>,
     ended: usize,
@@ -58,6 +61,11 @@ pub(crate) struct Event {
     pub(crate) attempt: u64,
     pub(crate) reason: Option<serde_json::Value>,
     pub(crate) message: Option<String>,
+    pub(crate) time: String,
+    pub(crate) uptime_ms: u64,
+    /// When it was read here.
+    #[serde(skip)]
+    pub(crate) heard_at: Time,
 }
 
 #[derive(Deserialize)]
@@ -79,7 +87,13 @@ impl Place {
     /// `reattach connect` with these words, not started yet.
     pub(crate) fn connect<W: AsRef<OsStr>>(&self, words: &[W]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reattach"));
-        command.arg("connect").args(words).env("HOME", self.home()).env_remove("RUST_LOG");
+        command.arg("connect").args(words);
+        self.welcome(command)
+    }
+
+    /// With this home, and the runtime directory beside it.
+    pub(crate) fn welcome(&self, mut command: Command) -> Command {
+        command.env("HOME", self.home()).env("XDG_RUNTIME_DIR", self.runtime()).env_remove("RUST_LOG");
         command
     }
 
@@ -112,9 +126,12 @@ impl Client {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let heard = Arc::new(Heard::default());
+        let heard = Arc::new(Heard { clock: Clock::new(), all: Mutex::default(), more: Condvar::default() });
         let readers = vec![
-            heard.follow(child.stdout.take().unwrap(), |all, bytes| all.output.extend_from_slice(bytes)),
+            heard.follow(child.stdout.take().unwrap(), |all, now, bytes| {
+                all.output.extend_from_slice(bytes);
+                all.arrivals.push((now, all.output.len()));
+            }),
             heard.follow(child.stderr.take().unwrap(), line_taker()),
         ];
         let input = child.stdin.take();
@@ -157,6 +174,29 @@ impl Client {
     /// All changes so far.
     pub(crate) fn events(&self) -> Vec<Event> {
         self.heard.lock().events.clone()
+    }
+
+    /// The clock by which it is noted when something was heard.
+    pub(crate) fn clock(&self) -> Clock {
+        self.heard.clock
+    }
+
+    /// The lines of its output so far, with the times at which they were whole.
+    pub(crate) fn lines(&self) -> Vec<(Time, String)> {
+        let all = self.heard.lock();
+        let mut arrivals = all.arrivals.iter();
+        let mut arrival = arrivals.next();
+        let mut end = 0;
+        let mut lines = Vec::new();
+        for line in all.output.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+            end += line.len();
+            while arrival.is_some_and(|(_, bytes)| *bytes < end) {
+                arrival = arrivals.next();
+            }
+            let (at, _) = arrival.expect("every byte came at some time");
+            lines.push((*at, String::from_utf8_lossy(&line[..line.len() - 1]).into_owned()));
+        }
+        lines
     }
 
     /// Waits until so many lines of standard error contain `part`.
@@ -219,7 +259,7 @@ impl Client {
     }
 
     /// Waits for its end, and gives the time since `from` at which it came.
-    pub(crate) fn wait_since(self, clock: Clock, from: reattach::session::Time) -> (Ended, Duration) {
+    pub(crate) fn wait_since(self, clock: Clock, from: Time) -> (Ended, Duration) {
         let _ = smol::block_on(ended(Pid::from_child(&self.child), Waiting::best()));
         let took = clock.now().since(from);
         (self.wait(), took)
@@ -260,7 +300,7 @@ impl Heard {
     fn follow(
         self: &Arc<Self>,
         mut stream: impl Read + Send + 'static,
-        mut take: impl FnMut(&mut All, &[u8]) + Send + 'static,
+        mut take: impl FnMut(&mut All, Time, &[u8]) + Send + 'static,
     ) -> JoinHandle<()> {
         let heard = Arc::clone(self);
         std::thread::spawn(move || {
@@ -268,7 +308,7 @@ impl Heard {
             loop {
                 let count = stream.read(&mut chunk).unwrap_or(0);
                 let mut all = heard.lock();
-                take(&mut all, &chunk[..count]);
+                take(&mut all, heard.clock.now(), &chunk[..count]);
                 all.ended += usize::from(count == 0);
                 heard.more.notify_all();
                 if count == 0 {
@@ -285,7 +325,7 @@ impl Heard {
             if let Some(found) = look(&all) {
                 return found;
             }
-            let waited = clock.now().since(reattach::session::Time(0));
+            let waited = clock.now().since(Time::ZERO);
             assert!(all.ended < 2, "the client ended before {what}: {}", all.summary());
             assert!(waited < PATIENCE, "still no {what}: {}", all.summary());
             all = self.more.wait_timeout(all, PATIENCE - waited).unwrap().0;
@@ -307,9 +347,9 @@ impl All {
 }
 
 /// Cuts standard error into lines and tells events from words.
-fn line_taker() -> impl FnMut(&mut All, &[u8]) {
+fn line_taker() -> impl FnMut(&mut All, Time, &[u8]) {
     let mut rest = Vec::new();
-    move |all, bytes| {
+    move |all, now, bytes| {
         rest.extend_from_slice(bytes);
         let ended = bytes.is_empty() && !rest.is_empty();
         if ended {
@@ -319,7 +359,7 @@ fn line_taker() -> impl FnMut(&mut All, &[u8]) {
             let line: Vec<u8> = rest.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line[..end]).into_owned();
             match serde_json::from_str::<Line>(&line) {
-                Ok(Line { reattach }) => all.events.push(reattach),
+                Ok(Line { reattach }) => all.events.push(Event { heard_at: now, ..reattach }),
                 Err(_) => all.said.push(line),
             }
         }

@@ -98,7 +98,12 @@ fn errors_that_nobody_reads_do_not_stop_the_output() {
 /// Runs a shell's line that ends in `reattach` with its streams as they are.
 fn shell(place: &Place, line: &str) -> Output {
     let line = line.replace("reattach", env!("CARGO_BIN_EXE_reattach"));
-    Command::new("sh").args(["-c", &line]).env("HOME", place.home()).output().unwrap()
+    Command::new("sh")
+        .args(["-c", &line])
+        .env("HOME", place.home())
+        .env("XDG_RUNTIME_DIR", place.runtime())
+        .output()
+        .unwrap()
 }
 
 #[test]

@@ -101,7 +101,10 @@ fn what_a_program_leaves_behind_may_write_for_ever() {
 fn exit_statuses_arrive_though_the_caller_ignores_sigchld() {
     let place = Place::new();
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' CHLD; exec \"$@\"", "sh"]).env("HOME", place.home());
+    command
+        .args(["-c", "trap '' CHLD; exec \"$@\"", "sh"])
+        .env("HOME", place.home())
+        .env("XDG_RUNTIME_DIR", place.runtime());
     command.args([env!("CARGO_BIN_EXE_reattach"), "connect", "--local", "--", "sh", "-c", "exit 7"]);
     assert_eq!(command.status().unwrap().code(), Some(7));
 }
@@ -111,7 +114,10 @@ fn a_caller_that_ignores_hangups_is_heeded() {
     let place = Place::new();
     let script = "trap '' HUP; \"$0\" connect --local -- sh -c 'sleep 1; exit 5' & p=$!; sleep 0.5; kill -HUP $p; wait $p";
     let mut command = Command::new("sh");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_reattach")]).env("HOME", place.home());
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_reattach")])
+        .env("HOME", place.home())
+        .env("XDG_RUNTIME_DIR", place.runtime());
     assert_eq!(command.status().unwrap().code(), Some(5));
 }
 
@@ -278,7 +284,12 @@ fn a_reader_that_goes_away_ends_the_session_as_it_would_locally() {
         let place = Place::new();
         let connect = format!("{} connect --local -- yes | head -n 1", env!("CARGO_BIN_EXE_reattach"));
         let mut command = std::process::Command::new("sh");
-        let output = command.args(["-c", &connect]).env("HOME", place.home()).output().unwrap();
+        let output = command
+            .args(["-c", &connect])
+            .env("HOME", place.home())
+            .env("XDG_RUNTIME_DIR", place.runtime())
+            .output()
+            .unwrap();
         assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"y\n"[..], &b""[..]));
         place.is_left_clean();
     }

@@ -32,7 +32,7 @@ fn an_editors_buffers_outlive_its_links() {
     let place = Place::new();
     example("buffer_server");
     let mut command = Command::new(example("editor"));
-    command.env("HOME", place.home());
+    command.env("HOME", place.home()).env("XDG_RUNTIME_DIR", place.runtime());
     let mut editor = Client::start(command);
     editor.until_said(1, "[Connected");
     editor.say("open notes\n");
@@ -65,7 +65,7 @@ fn an_editor_whose_server_dies_is_told_and_never_gets_an_empty_one() {
     let place = Place::new();
     example("buffer_server");
     let mut command = Command::new(example("editor"));
-    command.env("HOME", place.home());
+    command.env("HOME", place.home()).env("XDG_RUNTIME_DIR", place.runtime());
     let mut editor = Client::start(command);
     editor.until_said(1, "[Connected");
     editor.say("open notes\n");

@@ -6,6 +6,7 @@ use crate::client::{COUNTER, Client};
 use crate::link::Link;
 use crate::place::{Place, signal, wait, wait_until};
 use crate::processes::processor_time;
+use crate::wire::{Namespace, entered};
 
 /// How long is looked.
 const LOOK: Duration = Duration::from_secs(1);
@@ -78,6 +79,34 @@ fn while_nothing_happens() {
     nobody_is_busy(&place, "while nothing happened");
     client.end_input();
     assert_eq!(client.wait().code(), Some(0));
+}
+
+/// How often a process has gone to sleep: once for each time that it was woken.
+fn wakes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+    line.trim().parse().unwrap()
+}
+
+#[test]
+#[serial_test::serial(processor_time)]
+fn a_client_that_watches_the_network_sleeps_between_heartbeats() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let place = Place::new();
+    // Where nothing else can happen to the network.
+    let namespace = Namespace::make();
+    let enter = namespace.as_ref().map(Namespace::enter).unwrap_or_default();
+    let words = ["--local", "--log-format", "json", "--heartbeat-interval", "10s", "--", "cat"];
+    let mut client = Client::start(entered(place.connect(&words), &enter));
+    client.until("Connected");
+    // What follows a start is over.
+    wait(Duration::from_secs(3));
+    let before = wakes(client.pid());
+    wait(Duration::from_secs(3));
+    let woken = wakes(client.pid()) - before;
+    assert!(woken <= 1, "woken {woken} times");
 }
 
 #[test]

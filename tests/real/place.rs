@@ -20,14 +20,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A home directory.
 pub(crate) struct Place {
     home: PathBuf,
+    /// Where the user's programs meet while they run.
+    runtime: TempDir,
     _directory: TempDir,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
         heed_signals();
-        let directory = tempfile::Builder::new().prefix("ra").tempdir_in("/tmp").unwrap();
-        Place { home: directory.path().to_owned(), _directory: directory }
+        Place::in_directory("/tmp")
     }
 
     /// One that other users can come to, also where the usual place for such directories is closed to them.
@@ -36,8 +37,13 @@ impl Place {
             std::fs::metadata(path).is_ok_and(|folder| folder.permissions().mode() & 0o1 == 0o1)
         };
         let open = ["/tmp", "/var/tmp", "/dev/shm"].into_iter().find(is_open).expect("one is open to all");
-        let directory = tempfile::Builder::new().prefix("ra").tempdir_in(open).unwrap();
-        Place { home: directory.path().to_owned(), _directory: directory }
+        Place::in_directory(open)
+    }
+
+    fn in_directory(parent: &str) -> Self {
+        let [directory, runtime] =
+            ["ra", "rr"].map(|name| tempfile::Builder::new().prefix(name).tempdir_in(parent).unwrap());
+        Place { home: directory.path().to_owned(), runtime, _directory: directory }
     }
 
     /// One whose path has that many bytes at least.
@@ -52,6 +58,11 @@ impl Place {
 
     pub(crate) fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// The user's runtime directory.
+    pub(crate) fn runtime(&self) -> &Path {
+        self.runtime.path()
     }
 
     /// A program of ours as it lies here, for somebody who may not run it where it was built. Not

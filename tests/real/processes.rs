@@ -31,6 +31,8 @@ impl Place {
             panic!("processes are left: {left:?}");
         }
         assert_eq!(self.files(), Vec::<std::path::PathBuf>::new());
+        let mut met = fs::read_dir(self.runtime()).unwrap();
+        assert!(met.next().is_none(), "something is left in the runtime directory");
         let root = self.directory("any").parent().unwrap().to_owned();
         if let Ok(mut entries) = fs::read_dir(root) {
             assert!(entries.next().is_none(), "a directory is left");

@@ -1,4 +1,5 @@
-//! An OpenSSH server of a test's own on 127.0.0.1, with its own keys, configuration and port.
+//! An OpenSSH server of a test's own, with its own keys, configuration and port: on 127.0.0.1, or at
+//! the far end of a [`Wire`].
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -9,11 +10,41 @@ use std::process::{Child, Command, Stdio};
 use crate::client::Client;
 use crate::place::Place;
 use crate::processes::{children, command_name, signal_if_there};
+use crate::wire::{FAR, Wire, entered};
 
 /// A server, and everything that `ssh` needs to know to reach it as `box`.
 pub(crate) struct Sshd {
-    listener: Listener,
+    /// None while it is away.
+    listener: Option<Listener>,
     directory: tempfile::TempDir,
+    spot: Spot,
+    port: u16,
+}
+
+/// Where a server listens, and how many it lets log in at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Spot {
+    address: &'static str,
+    /// What stands before the server's command, and before a client's.
+    enter: [Vec<String>; 2],
+    max_startups: &'static str,
+}
+
+impl Spot {
+    /// On this machine.
+    pub(crate) fn here() -> Self {
+        Spot { address: "127.0.0.1", enter: [Vec::new(), Vec::new()], max_startups: "100" }
+    }
+
+    /// At the far end of a cable, for clients at the near end.
+    pub(crate) fn behind(wire: &Wire) -> Self {
+        Spot { address: FAR, enter: [wire.far().enter(), wire.near().enter()], ..Spot::here() }
+    }
+
+    /// With the bound that sshd has by itself: from ten logins at once on it refuses some.
+    pub(crate) fn with_usual_bound(self) -> Self {
+        Spot { max_startups: "10:30:100", ..self }
+    }
 }
 
 /// The listening process, and the shell that holds it on a leash.
@@ -29,6 +60,11 @@ impl Sshd {
     /// Starts one whose sessions have the place for a home; `None`, said loudly, where there is
     /// no OpenSSH server.
     pub(crate) fn start(place: &Place) -> Option<Self> {
+        Self::start_at(place, Spot::here())
+    }
+
+    /// Starts one there.
+    pub(crate) fn start_at(place: &Place, spot: Spot) -> Option<Self> {
         let Some(program) = program() else {
             assert!(std::env::var_os("CI").is_none(), "sshd is missing");
             let said = "SKIPPED: tests over real ssh, because sshd (openssh-server) is missing\n";
@@ -51,12 +87,18 @@ impl Sshd {
         // Somebody may take the port between the question and the answer; then another is asked for.
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            if let Some(listener) = listen(&program, directory.path(), place.home(), port) {
-                write_client_config(directory.path(), port);
-                return Some(Sshd { listener, directory });
+            write_config(directory.path(), place.home(), &spot, port);
+            if let Some(listener) = listen(&program, directory.path(), &spot) {
+                write_client_config(directory.path(), spot.address, port);
+                return Some(Sshd { listener: Some(listener), directory, spot, port });
             }
         }
         panic!("sshd does not start; see {:?}", fs::read_to_string(directory.path().join("log")));
+    }
+
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     fn config(&self) -> PathBuf {
@@ -81,7 +123,22 @@ impl Sshd {
     pub(crate) fn connect(&self, place: &Place, words: &[&str], program: &[&str]) -> Command {
         let mut all = self.words();
         all.extend([words, &["--"], program].concat().into_iter().map(str::to_owned));
-        place.connect(&all)
+        entered(place.connect(&all), &self.spot.enter[1])
+    }
+
+    /// Ends the server and all that carries sessions.
+    pub(crate) fn leave(&mut self) {
+        self.signal_sessions("KILL");
+        if let Some(listener) = self.listener.take() {
+            listener.end();
+        }
+    }
+
+    /// Starts it again where it was.
+    pub(crate) fn come_back(&mut self) {
+        let program = program().expect("it was there");
+        let listener = listen(&program, self.directory.path(), &self.spot);
+        self.listener = Some(listener.unwrap_or_else(|| panic!("port {} is taken", self.port)));
     }
 
     /// Starts it, in JSON.
@@ -99,7 +156,7 @@ impl Sshd {
     /// The processes that carry sessions, the server itself not among them.
     pub(crate) fn sessions(&self) -> Vec<u32> {
         let mut found = Vec::new();
-        let mut parents = vec![self.listener.pid];
+        let mut parents: Vec<u32> = self.listener.iter().map(|listener| listener.pid).collect();
         while let Some(parent) = parents.pop() {
             for child in children(parent) {
                 if command_name(child).contains("sshd") {
@@ -114,12 +171,17 @@ impl Sshd {
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        self.signal_sessions("KILL");
-        self.listener.keeper.stdin = None;
-        let _ = self.listener.keeper.wait();
+        self.leave();
         if std::thread::panicking() {
             println!("sshd said {:?}", fs::read_to_string(self.directory.path().join("log")));
         }
+    }
+}
+
+impl Listener {
+    fn end(mut self) {
+        self.keeper.stdin = None;
+        let _ = self.keeper.wait();
     }
 }
 
@@ -130,23 +192,29 @@ fn program() -> Option<PathBuf> {
     std::env::split_paths(&paths).chain(system).map(|path| path.join("sshd")).find(|path| path.is_file())
 }
 
-/// Starts it on that port, and waits until it listens.
-fn listen(program: &Path, directory: &Path, home: &Path, port: u16) -> Option<Listener> {
+fn write_config(directory: &Path, home: &Path, spot: &Spot, port: u16) {
     let config = format!(
-        "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\n\
-         PidFile none\nStrictModes no\nUsePAM {1}\nPasswordAuthentication no\nPermitRootLogin yes\n\
-         PrintMotd no\nMaxStartups 100\nSetEnv HOME={2}\n",
+        "Port {port}\nListenAddress {1}\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\n\
+         PidFile none\nStrictModes no\nUsePAM {2}\nPasswordAuthentication no\nPermitRootLogin yes\n\
+         PrintMotd no\nMaxStartups {3}\nSetEnv HOME={4}\n",
         directory.display(),
+        spot.address,
         if is_locked() { "yes" } else { "no" },
+        spot.max_startups,
         home.display()
     );
-    let path = directory.join("sshd_config");
-    fs::write(&path, config).unwrap();
+    fs::write(directory.join("sshd_config"), config).unwrap();
+}
+
+/// Starts it with its configuration, and waits until it listens.
+fn listen(program: &Path, directory: &Path, spot: &Spot) -> Option<Listener> {
+    let mut sshd = Command::new(program);
+    sshd.args(["-D", "-e", "-f"]).arg(directory.join("sshd_config"));
+    let sshd = entered(sshd, &spot.enter[0]);
     let mut keeper = Command::new("sh")
         .args(["-c", KEEPER, "sh"])
-        .arg(program)
-        .args(["-D", "-e", "-f"])
-        .arg(path)
+        .arg(sshd.get_program())
+        .args(sshd.get_args())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -155,11 +223,11 @@ fn listen(program: &Path, directory: &Path, home: &Path, port: u16) -> Option<Li
     let mut pid = String::new();
     BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut pid).unwrap();
     let pid = pid.trim().parse().unwrap();
-    let mut log = fs::File::create(directory.join("log")).unwrap();
+    let mut log = fs::File::options().create(true).append(true).open(directory.join("log")).unwrap();
     let mut lines = BufReader::new(keeper.stderr.take().unwrap()).lines().map_while(Result::ok);
     let listens = lines.by_ref().any(|line| {
         writeln!(log, "{line}").unwrap();
-        line.contains("Server listening on 127.0.0.1")
+        line.contains(&format!("Server listening on {}", spot.address))
     });
     if !listens {
         keeper.stdin = None;
@@ -176,11 +244,11 @@ fn is_locked() -> bool {
     shadow.lines().any(|line| line.starts_with("root:!"))
 }
 
-fn write_client_config(directory: &Path, port: u16) {
+fn write_client_config(directory: &Path, address: &str, port: u16) {
     let host_key = fs::read_to_string(directory.join("host_key.pub")).unwrap();
-    fs::write(directory.join("known_hosts"), format!("[127.0.0.1]:{port} {host_key}")).unwrap();
+    fs::write(directory.join("known_hosts"), format!("[{address}]:{port} {host_key}")).unwrap();
     let config = format!(
-        "Host box\n HostName 127.0.0.1\n Port {port}\n IdentityFile {0}/user_key\n IdentitiesOnly yes\n \
+        "Host box\n HostName {address}\n Port {port}\n IdentityFile {0}/user_key\n IdentitiesOnly yes\n \
          IdentityAgent none\n UserKnownHostsFile {0}/known_hosts\n GlobalKnownHostsFile none\n \
          StrictHostKeyChecking yes\n BatchMode yes\n",
         directory.display()

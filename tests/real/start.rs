@@ -203,7 +203,7 @@ fn the_server_leaves_its_starters_session_whole() {
         "exec 7</dev/zero; exec \"$0\" proxy --identifier w -- cat",
         env!("CARGO_BIN_EXE_reattach-server"),
     ];
-    shell.args(words).env("HOME", place.home());
+    shell.args(words).env("HOME", place.home()).env("XDG_RUNTIME_DIR", place.runtime());
     let mut proxy = Proxy::start(shell);
     assert!(proxy.is_attached());
     let server = place.server_pid("w").unwrap();

@@ -44,7 +44,12 @@ fn streams_that_lead_nowhere_are_streams() {
     assert_eq!((output.status.code(), output.stdout.len(), output.stderr.len()), (Some(0), 0, 0));
     // Closed ones, too, as a daemon may have them.
     let script = format!("exec {} connect --local -- sh -c 'cat; exit 3' <&- >&- 2>&-", reattach());
-    let status = Command::new("sh").args(["-c", &script]).env("HOME", place.home()).status().unwrap();
+    let status = Command::new("sh")
+        .args(["-c", &script])
+        .env("HOME", place.home())
+        .env("XDG_RUNTIME_DIR", place.runtime())
+        .status()
+        .unwrap();
     assert_eq!(status.code(), Some(3));
     place.is_left_clean();
 }
@@ -139,7 +144,10 @@ fn terminal(place: &Place, script: &str) -> Option<Client> {
     fs::write(&path, script.replace("reattach", reattach())).unwrap();
     let program = format!("EXEC:sh {},pty,setsid,ctty,stderr", path.display());
     let mut command = Command::new("socat");
-    command.args(["-t", "10", "-", &program]).env("HOME", place.home());
+    command
+        .args(["-t", "10", "-", &program])
+        .env("HOME", place.home())
+        .env("XDG_RUNTIME_DIR", place.runtime());
     Some(Client::start(command))
 }
 

@@ -78,13 +78,23 @@ fn too_few_open_files_are_named() {
     for limit in [7, 8, 20, 39] {
         for (program, words, code) in cases {
             let line = format!("ulimit -n {limit}; exec {program} {words}");
-            let output = Command::new("sh").args(["-c", &line]).env("HOME", place.home()).output().unwrap();
+            let output = Command::new("sh")
+                .args(["-c", &line])
+                .env("HOME", place.home())
+                .env("XDG_RUNTIME_DIR", place.runtime())
+                .output()
+                .unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(code), "{line}: {said}");
             assert!(said.contains(&format!("(ulimit -n) is {limit}; at least 40 are needed")), "{said}");
         }
     }
     let line = format!("ulimit -n 40; exec {} connect --local -- true", env!("CARGO_BIN_EXE_reattach"));
-    let output = Command::new("sh").args(["-c", &line]).env("HOME", place.home()).output().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", &line])
+        .env("HOME", place.home())
+        .env("XDG_RUNTIME_DIR", place.runtime())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
 }

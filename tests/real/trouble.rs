@@ -132,7 +132,13 @@ fn a_home_that_cannot_be_written_is_named() {
     let program = place.copy_of(env!("CARGO_BIN_EXE_reattach-server"));
     std::fs::set_permissions(place.home(), std::fs::Permissions::from_mode(0o555)).unwrap();
     let mut command = Command::new(program);
-    command.arg("proxy").args(CAT).env("HOME", place.home()).current_dir("/").stdin(Stdio::null());
+    command
+        .arg("proxy")
+        .args(CAT)
+        .env("HOME", place.home())
+        .env("XDG_RUNTIME_DIR", place.runtime())
+        .current_dir("/")
+        .stdin(Stdio::null());
     if rustix::process::geteuid().is_root() {
         // Root may write anywhere.
         command.uid(65534).gid(65534);

@@ -66,7 +66,13 @@ fn wrong_words_are_one_sentence_and_code_64() {
 fn an_identifier_may_begin_like_an_option() {
     let home = tempfile::tempdir().unwrap();
     let words = ["connect", "--local", "--id=-w", "--", "echo", "hi"];
-    program("reattach").args(words).env("HOME", home.path()).assert().success().stdout("hi\n");
+    program("reattach")
+        .args(words)
+        .env("HOME", home.path())
+        .env("XDG_RUNTIME_DIR", home.path())
+        .assert()
+        .success()
+        .stdout("hi\n");
     // The server may be about to end still; stopping it waits for that.
     let stop = program("reattach-server").args(["stop", "-w"]).env("HOME", home.path()).assert();
     assert!(matches!(stop.get_output().status.code(), Some(0 | 90)));

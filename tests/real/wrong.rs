@@ -122,7 +122,11 @@ fn a_home_that_cannot_be_written_is_named_to_the_user() {
     let program = place.copy_of(env!("CARGO_BIN_EXE_reattach"));
     fs::set_permissions(place.home(), Permissions::from_mode(0o555)).unwrap();
     let mut command = Command::new(program);
-    command.args(["connect", "--local", "--", "cat"]).env("HOME", place.home()).current_dir("/");
+    command
+        .args(["connect", "--local", "--", "cat"])
+        .env("HOME", place.home())
+        .env("XDG_RUNTIME_DIR", place.runtime())
+        .current_dir("/");
     if rustix::process::geteuid().is_root() {
         command.uid(65534).gid(65534);
     }
