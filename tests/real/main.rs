@@ -21,6 +21,7 @@ mod house;
 mod idle;
 mod loss;
 mod noise;
+mod orphan;
 mod seat;
 mod ssh;
 mod start;
