@@ -17,6 +17,7 @@ use smol::future::or;
 
 use super::connect_args::ConnectArgs;
 use super::interrupts::{Wish, Wishes, die_by};
+use super::keyboard;
 use super::outputs::{Outputs, Unwritable};
 use super::report::Reporter;
 use super::voice::{say, start_log};
@@ -121,7 +122,7 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
 /// Moves our input to the hosted program; ends only when the input cannot be read.
 async fn pump_input(client: Client, mut input: Source) -> Ending {
     loop {
-        match input.read().await {
+        match keyboard::read(&client, &mut input).await {
             Ok(bytes) if !bytes.is_empty() => {
                 if client.send_stream(bytes).await.is_err() {
                     return pending().await;

@@ -8,6 +8,7 @@
 //! outputs        its standard output and error
 //! report         its states, for people or for programs
 //! interrupts     the user's signals
+//! keyboard       a terminal that others read, too
 //! server         the server's program
 //! demo           what happens when links break and servers die, shown live
 //! voice          lines on standard error
@@ -24,6 +25,7 @@ pub mod connect;
 pub mod connect_args;
 pub mod demo;
 pub mod interrupts;
+mod keyboard;
 pub mod outputs;
 pub mod reattach;
 pub mod report;

@@ -9,6 +9,8 @@ mod place;
 mod processes;
 mod proxy;
 mod sshd;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 mod bounds;
 mod by_hand;
@@ -19,6 +21,8 @@ mod gone;
 mod handover;
 mod house;
 mod idle;
+#[cfg(target_os = "linux")]
+mod keyboard;
 mod loss;
 mod noise;
 mod orphan;
