@@ -9,7 +9,6 @@
 use std::io;
 
 use bytes::Bytes;
-use futures::future::Either;
 use smol::future::or;
 
 use crate::client::Client;
@@ -27,12 +26,12 @@ pub(super) async fn read(client: &Client, input: &mut Source) -> io::Result<Byte
     loop {
         until(client, true).await;
         // The state is asked first: whoever is about to ask was started after it had changed.
-        let read = or(async { Either::Left(until(client, false).await) }, async {
-            Either::Right(input.read().await)
-        });
-        match read.await {
-            Either::Left(()) => {}
-            Either::Right(read) => return read,
+        let left = async {
+            until(client, false).await;
+            None
+        };
+        if let Some(read) = or(left, async { Some(input.read().await) }).await {
+            return read;
         }
     }
 }

@@ -206,6 +206,9 @@ pub const ORPHAN_LIFETIME: Duration = Duration::from_secs(30);
 /// machine that is too busy for that delays it by less than what passes for a suspension.
 pub const HALF_END_WAIT: Duration = Duration::from_secs(2);
 
+/// Looks of which that wait is made: one that was late, because the host stood still, is a small part.
+pub const HALF_END_LOOKS: u32 = 4;
+
 /// Time for the answer to a word that is written to a transport whose input has ended: a round trip on
 /// the worst usable link, as [`PROBE_TIMEOUT`].
 pub const HALF_END_ANSWER: Duration = Duration::from_secs(2);

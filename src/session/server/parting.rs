@@ -11,7 +11,8 @@
 //!   └── the output ends ──► the link is lost
 //! ```
 //!
-//! The answer has come over the link after the input had ended, so a link that is only half dead is not
+//! The wait is made of looks that come in time: one that comes late shows that we were held back, or the
+//! whole host was, and then nobody else had the time either. The answer has come over the link after the input had ended, so a link that is only half dead is not
 //! taken for a well one. A client that gives up a transport and lives says so with its last bytes.
 
 use std::time::Duration;
@@ -19,13 +20,14 @@ use std::time::Duration;
 use super::io::{Cause, Effect};
 use super::state::{Absence, State};
 use super::{Server, Time};
+use crate::proto::limits::HALF_END_LOOKS;
 use crate::proto::{Frame, GoneReason};
 
 /// How far it is known what an end of the input was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Parting {
-    /// Nothing is written until then.
-    Quiet { until: Time },
+    /// Nothing is written; so many looks are left, and the next is due then.
+    Quiet { looks: u32, until: Time },
     /// A word is written; its answer has time until then.
     Asked { until: Time, said: bool },
 }
@@ -39,7 +41,7 @@ impl Parting {
     /// When it has lasted long enough.
     pub(super) fn until(&self) -> Time {
         match self {
-            Parting::Quiet { until } | Parting::Asked { until, .. } => *until,
+            Parting::Quiet { until, .. } | Parting::Asked { until, .. } => *until,
         }
     }
 
@@ -92,24 +94,35 @@ impl Server {
     /// session with a name is somebody else's to come back to, or to stop.
     pub(super) fn on_input_ended(&mut self, now: Time) {
         let matters = self.config.nameless && self.config.orphan_lifetime.is_some();
+        let until = now + self.half_end_look();
         match &mut self.state {
             State::Attached(link) if matters => {
-                link.parting.get_or_insert(Parting::Quiet { until: now + self.config.half_end_wait });
+                link.parting.get_or_insert(Parting::Quiet { looks: HALF_END_LOOKS, until });
             }
             State::Attached(_) => self.drop_link(now, None, Cause::Lost),
             State::Unmet { .. } | State::Detached { .. } | State::Ended(_) => {}
         }
     }
 
+    /// Time between two looks.
+    fn half_end_look(&self) -> Duration {
+        self.config.half_end_wait / HALF_END_LOOKS
+    }
+
     /// What was waited for in a parting did not come.
     pub(super) fn on_parting_due(&mut self, now: Time) {
+        let look = self.half_end_look();
         let State::Attached(link) = &mut self.state else {
             return;
         };
         match link.parting {
-            Some(Parting::Quiet { .. }) => {
-                let until = now + self.config.half_end_answer;
-                link.parting = Some(Parting::Asked { until, said: false });
+            Some(Parting::Quiet { looks, until }) => {
+                // One that comes late is made up for.
+                let looks = if now < until + look { looks - 1 } else { looks };
+                link.parting = Some(match looks {
+                    0 => Parting::Asked { until: now + self.config.half_end_answer, said: false },
+                    _ => Parting::Quiet { looks, until: now + look },
+                });
             }
             Some(Parting::Asked { .. }) => self.drop_link(now, None, Cause::Lost),
             None => {}
