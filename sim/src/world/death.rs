@@ -142,6 +142,16 @@ impl<K: Kit> World<'_, K> {
         }
     }
 
+    /// An ssh whose client is no more, and whose other end went down with its host, or is out of reach: its
+    /// keepalives find that out.
+    pub(super) fn end_lonely_ssh(&mut self, id: LinkId) {
+        let link = &self.links[id as usize];
+        let proxy = link.proxy.map(|proxy| &self.proxies[proxy as usize]);
+        if link.is_orphaned && !link.is_dead() && proxy.is_none_or(|proxy| !proxy.alive) {
+            self.on_link_kill(id);
+        }
+    }
+
     /// Whether anything but deaths has gone wrong since.
     fn is_disturbed(&self, since: Time) -> bool {
         let now = self.now.since(Time::ZERO);

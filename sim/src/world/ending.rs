@@ -230,6 +230,7 @@ impl<K: Kit> World<'_, K> {
                 self.links[link as usize].broken = false;
                 self.hang_up(link);
             }
+            self.end_lonely_ssh(link);
         }
         let setting = &self.scenario.setting;
         let bytes = u64::try_from(ROOM_BYTES).expect("small") + u64::from(setting.window);
