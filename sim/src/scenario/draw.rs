@@ -76,9 +76,20 @@ fn draw_death(seed: u64, duration: Duration, clients: u8, setting: &mut Setting,
     }
     let target = Some(u8::try_from(dice.below(clients.into())).expect("few"));
     let at = if dice.one_in(2) { duration - dice.within(duration / 10) } else { dice.within(duration) };
-    let kind = FaultKind::ClientKill;
-    let fault = Fault { kind, target, number: 0, duration: Duration::ZERO };
-    entries.push(Entry { at, what: What::Fault(fault) });
+    let mut fault = |kind, at, target, duration| {
+        entries.push(Entry { at, what: What::Fault(Fault { kind, target, number: 0, duration }) });
+    };
+    fault(FaultKind::ClientKill, at, target, Duration::ZERO);
+    // An heir comes in time, and loses its link for longer than an orphan lives.
+    let lifetime = setting.orphan_lifetime;
+    let opened = at + dice.within(lifetime + Duration::from_secs(5));
+    let cut = opened + dice.within(Duration::from_secs(20));
+    if clients == 1 && cut <= duration {
+        fault(FaultKind::LinkCut, cut, Some(1), Duration::ZERO);
+        fault(FaultKind::SshFail, cut, Some(1), lifetime * 2);
+        let open = User { client: 1, act: Act::Open(First::Takeover) };
+        entries.push(Entry { at: opened, what: What::User(open) });
+    }
 }
 
 /// What the users do; how many clients there are.
