@@ -270,7 +270,8 @@ impl Driver {
 
     fn carry(&self, attached: &Attached) -> io::Result<Side> {
         let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stdout());
-        let loan = if self.launcher.always_relay { None } else { Loan::of(input, output, self.launcher.is_near) };
+        let loan =
+            if self.launcher.always_relay { None } else { Loan::of(input, output, self.launcher.is_near) };
         // Not before the starter lock was let go: the session may be over a moment from now.
         if let Some(loan) = loan {
             if let Outcome::Ended(side) = hand_over(loan, attached)? {

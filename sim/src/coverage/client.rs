@@ -180,7 +180,7 @@ fn of_frame(frame: &Frame) -> ClientInput {
             ByeReason::TakenOver => ClientInput::TakenOver,
             ByeReason::Closed | ByeReason::ProtocolError | ByeReason::Lost | ByeReason::Unknown => {
                 ClientInput::Bye
-            },
+            }
         },
         Frame::Hello(_) | Frame::Ping(_) => ClientInput::Nonsense,
     }

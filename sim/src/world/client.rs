@@ -98,8 +98,15 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn new_session(&mut self, first: First) -> u32 {
         let tag = u32::try_from(self.sessions.len()).expect("few sessions");
         let id = SessionId(u128::from(tag + 1) << 96 | u128::from(tag + 1));
-        let session =
-            Session { id, first, server: None, opened: false, closed_by_user: false, death: None, tainted: false };
+        let session = Session {
+            id,
+            first,
+            server: None,
+            opened: false,
+            closed_by_user: false,
+            death: None,
+            tainted: false,
+        };
         self.sessions.push(session);
         tag
     }
