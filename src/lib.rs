@@ -23,7 +23,7 @@ pub mod session;
 mod snapshot;
 
 pub use cli::serve_main;
-pub use client::{Change, Client, Driver, NetworkChanges, Received, Route, Target};
+pub use client::{Change, Client, Driver, NetworkChanges, OrphanLifetime, Received, Route, Target};
 pub use host::application::{Application, Delivery, Session};
 pub use proto::{Channel, GoneReason, ProgramExit};
 pub use session::ClientConfig;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::usage::{parse_count, parse_time};
+use super::usage::{TimeOrOff, parse_count, parse_time, parse_time_or_off};
 use crate::proto::limits;
 use crate::session::{AllowanceConfig, BackoffConfig, ClientConfig, PatienceConfig};
 
@@ -45,10 +45,6 @@ pub enum Switch {
     /// It is not.
     Off,
 }
-
-/// A time that can be off.
-#[derive(Clone, Copy, Debug)]
-struct TimeOrOff(Option<Duration>);
 
 /// An allowance that can be off.
 #[derive(Clone, Debug)]
@@ -100,13 +96,6 @@ impl ComebackArgs {
         }
         Ok(())
     }
-}
-
-fn parse_time_or_off(text: &str) -> Result<TimeOrOff, String> {
-    if text == "off" {
-        return Ok(TimeOrOff(None));
-    }
-    parse_time(text).map(Some).map(TimeOrOff)
 }
 
 fn parse_allowance(text: &str) -> Result<AllowanceOrOff, String> {

@@ -19,6 +19,7 @@ use smol::future::or;
 use super::bell::Bell;
 use super::connect_args::{ConnectArgs, Switch};
 use super::interrupts::{Wish, Wishes, die_by};
+use super::keyboard;
 use super::outputs::{Outputs, Unwritable};
 use super::report::Reporter;
 use super::voice::{say, start_log};
@@ -131,7 +132,7 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
 /// Moves our input to the hosted program; ends only when the input cannot be read.
 async fn pump_input(client: Client, mut input: Source) -> Ending {
     loop {
-        match input.read().await {
+        match keyboard::read(&client, &mut input).await {
             Ok(bytes) if !bytes.is_empty() => {
                 if client.send_stream(bytes).await.is_err() {
                     return pending().await;

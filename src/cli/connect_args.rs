@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 
 use super::comeback_args::ComebackArgs;
 use super::on_state::OnState;
-use super::usage::parse_time;
-use crate::client::{Route, Target};
+use super::usage::{TimeOrOff, parse_time, parse_time_or_off};
+use crate::client::{OrphanLifetime, Route, Target};
 use crate::io::random;
 use crate::proto::limits;
 use crate::session::{ClientConfig, First};
@@ -53,6 +53,10 @@ pub struct ConnectArgs {
     /// Life of the session on the host while no client is attached [default: 24h].
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     idle_lifetime: Option<Duration>,
+    /// Life of a session without a name on the host once this command was killed, or `off` for as long as
+    /// without a client [default: 30s; off with --via].
+    #[arg(long, value_name = "TIME", value_parser = parse_time_or_off, conflicts_with = "id")]
+    orphan_lifetime: Option<TimeOrOff>,
     /// Silence after which the server is asked whether it is there.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     heartbeat_interval: Duration,
@@ -123,6 +127,7 @@ impl ConnectArgs {
             server,
             ephemeral: self.id.is_none(),
             idle_lifetime: self.idle_lifetime,
+            orphan_lifetime: self.orphan_lifetime(),
             command: self.command.clone(),
             shield_from_interrupts: has_terminal(),
             ..Target::new(route, "", identifier)
@@ -203,6 +208,15 @@ impl ConnectArgs {
 }
 
 impl ConnectArgs {
+    /// What a proxy is told of it, if anything.
+    fn orphan_lifetime(&self) -> OrphanLifetime {
+        match self.orphan_lifetime {
+            None => OrphanLifetime::Default,
+            Some(TimeOrOff(None)) => OrphanLifetime::Off,
+            Some(TimeOrOff(Some(lifetime))) => OrphanLifetime::Of(lifetime),
+        }
+    }
+
     /// Times that do not go together, or not with what a server bears.
     fn check_times(&self) -> Result<(), String> {
         let people = humantime::format_duration;

@@ -11,6 +11,7 @@
 //! interrupts     the user's signals
 //! bell           how one client is reached from outside
 //! retry          all of them, told to try now
+//! keyboard       a terminal that others read, too
 //! server         the server's program
 //! demo           what happens when links break and servers die, shown live
 //! voice          lines on standard error
@@ -28,6 +29,7 @@ pub mod connect;
 pub mod connect_args;
 pub mod demo;
 pub mod interrupts;
+mod keyboard;
 pub mod on_state;
 pub mod outputs;
 pub mod reattach;

@@ -227,6 +227,7 @@ pub fn explain(reason: GoneReason) -> String {
         GoneReason::Replaced => "it was replaced by a fresh one".to_owned(),
         GoneReason::Rebooted => "the host was rebooted".to_owned(),
         GoneReason::Closed => "its session was closed".to_owned(),
+        GoneReason::Orphaned => "its client had ended without a word".to_owned(),
         GoneReason::Exited(_) => format!("its {reason}"),
         GoneReason::Unknown => "nothing tells why".to_owned(),
     }

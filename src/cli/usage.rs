@@ -1,6 +1,7 @@
 //! Wrong words on a command line: one clear sentence, and the exit code that convention has for it.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -58,6 +59,31 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
         return Err("a time lies between 1ms and 1 year".to_owned());
     }
     Ok(time)
+}
+
+/// A time that can be off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeOrOff(pub Option<Duration>);
+
+impl fmt::Display for TimeOrOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(time) => humantime::format_duration(time).fmt(f),
+            None => f.write_str("off"),
+        }
+    }
+}
+
+/// Reads a time, or the word for none.
+///
+/// # Errors
+///
+/// What is accepted, in one sentence.
+pub fn parse_time_or_off(text: &str) -> Result<TimeOrOff, String> {
+    if text == "off" {
+        return Ok(TimeOrOff(None));
+    }
+    parse_time(text).map(Some).map(TimeOrOff)
 }
 
 /// Reads a count from one to `MAX`.

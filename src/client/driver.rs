@@ -176,6 +176,9 @@ fn told(news: LinkNews) -> News {
         LinkNews::Frame(frame) => News::Frame(frame),
         LinkNews::Garbled(what) => News::Garbled(what),
         LinkNews::Ended => News::Ended,
+        LinkNews::InputEnded | LinkNews::OutputEnded => {
+            unreachable!("own bug: a client is told of whole ends only")
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use driver::Driver;
-pub use route::{Route, Target};
+pub use route::{OrphanLifetime, Route, Target};
 
 pub use crate::io::network::NetworkChanges;
 

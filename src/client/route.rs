@@ -29,6 +29,19 @@ pub enum Route {
     Via(Vec<OsString>),
 }
 
+/// Life of the server of an ephemeral session once its client has died.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrphanLifetime {
+    /// Some time, where the way to the server shows such a death: [`Route::Local`] and [`Route::Ssh`] do.
+    /// Commands of others may end one direction alone when a link is cut.
+    #[default]
+    Default,
+    /// That long, also through other people's commands.
+    Of(Duration),
+    /// As long as without a client.
+    Off,
+}
+
 /// What is asked of the proxy, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -42,6 +55,8 @@ pub struct Target {
     pub ephemeral: bool,
     /// Life of the server without a client; its own default if not given.
     pub idle_lifetime: Option<Duration>,
+    /// Life of the server of an ephemeral session once its client has died.
+    pub orphan_lifetime: OrphanLifetime,
     /// The program to host, with its arguments; empty for a server that is its own application.
     pub command: Vec<OsString>,
     /// Keep the terminal's interrupt from the transport: the client handles it.
@@ -57,6 +72,7 @@ impl Target {
             identifier: identifier.into(),
             ephemeral: false,
             idle_lifetime: None,
+            orphan_lifetime: OrphanLifetime::Default,
             command: Vec::new(),
             shield_from_interrupts: false,
         }
@@ -125,6 +141,9 @@ impl Target {
         let mut words = self.server.clone();
         // One word, because an identifier may begin like an option.
         words.extend(["proxy".into(), OsString::from(format!("--identifier={}", self.identifier))]);
+        if self.route == Route::Local {
+            words.push("--near".into());
+        }
         match launch {
             Launch::Start => words.extend(["--if-running", "refuse"].map(OsString::from)),
             Launch::Replace => words.extend(["--if-running", "replace"].map(OsString::from)),
@@ -139,6 +158,9 @@ impl Target {
         }
         if self.ephemeral {
             words.push("--ephemeral".into());
+            if let Some(lifetime) = self.orphan_word() {
+                words.extend(["--orphan-lifetime".into(), OsString::from(lifetime)]);
+            }
         }
         if let Some(lifetime) = self.idle_lifetime {
             words.extend(["--idle-lifetime".into(), OsString::from(format!("{}ms", lifetime.as_millis()))]);
@@ -148,6 +170,17 @@ impl Target {
             words.extend(self.command.iter().cloned());
         }
         words
+    }
+}
+
+impl Target {
+    /// The server's own default need not be told.
+    fn orphan_word(&self) -> Option<String> {
+        match (self.orphan_lifetime, &self.route) {
+            (OrphanLifetime::Default, Route::Local | Route::Ssh { .. }) => None,
+            (OrphanLifetime::Of(lifetime), _) => Some(format!("{}ms", lifetime.as_millis())),
+            (OrphanLifetime::Default, Route::Via(_)) | (OrphanLifetime::Off, _) => Some("off".to_owned()),
+        }
     }
 }
 
@@ -191,12 +224,12 @@ mod tests {
         let start = words(&target.command(Launch::Start, Way::Own, None));
         assert_eq!(
             start.join(" "),
-            "reattach-server proxy --identifier=work --if-running refuse -- rust-analyzer --log it's"
+            "reattach-server proxy --identifier=work --near --if-running refuse -- rust-analyzer --log it's"
         );
         let again = words(&target.command(Launch::Reattach, Way::Shared, Some(InstanceId(7))));
         assert_eq!(
             again.join(" "),
-            "reattach-server proxy --identifier=work --reconnect --instance 00000000000000000000000000000007"
+            "reattach-server proxy --identifier=work --near --reconnect --instance 00000000000000000000000000000007"
         );
     }
 

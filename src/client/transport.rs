@@ -21,7 +21,7 @@ use crate::io::pipe;
 use crate::io::polled::Polled;
 use crate::io::stdio::Source;
 use crate::proto::limits::{FAREWELL_TIMEOUT, LAST_WORDS_WAIT, LINE_BYTES_MAX, TRANSPORT_GRACE};
-use crate::proto::{Bye, Frame, Notice, Verdict};
+use crate::proto::{Bye, ByeReason, Frame, Notice, Verdict};
 use crate::session::client::{Attempt, News, ProxyExit};
 
 /// An open transport.
@@ -137,6 +137,11 @@ async fn end(mut link: Link, mut process: Leash, bye: Option<Bye>) {
             Timer::after(FAREWELL_TIMEOUT).await;
         })
         .await;
+    }
+    if !graceful {
+        // An end without a word would be taken for our death.
+        let message = String::new();
+        link.mention(&Frame::Bye(Bye { reason: ByeReason::Lost, message, received: 0 }));
     }
     drop(link);
     let pid = Pid::from_child(&process.0);

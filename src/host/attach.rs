@@ -16,6 +16,10 @@ use crate::io::{passing, peer, random};
 use crate::proto::InstanceId;
 use crate::proto::limits::TOKEN_BYTES;
 
+/// What a proxy writes after the token along with its input, if nothing is between it and its client
+/// that could end without either.
+pub const NEAR: u8 = 1;
+
 /// Both halves of an attachment, non-blocking.
 #[derive(Debug)]
 pub struct Attached {
@@ -34,13 +38,15 @@ pub struct Loan<'fd> {
     pub input: BorrowedFd<'fd>,
     /// What the client reads.
     pub output: BorrowedFd<'fd>,
+    /// They are the client's own.
+    pub is_near: bool,
 }
 
 impl<'fd> Loan<'fd> {
     /// Offers them, if a server can wait for them: if they are pipes or sockets.
-    pub fn of(input: BorrowedFd<'fd>, output: BorrowedFd<'fd>) -> Option<Self> {
+    pub fn of(input: BorrowedFd<'fd>, output: BorrowedFd<'fd>, is_near: bool) -> Option<Self> {
         let is_pipe = |fd| is_pipe(fd).unwrap_or(false);
-        (is_pipe(input) && is_pipe(output)).then_some(Loan { input, output })
+        (is_pipe(input) && is_pipe(output)).then_some(Loan { input, output, is_near })
     }
 }
 
@@ -52,12 +58,14 @@ impl Attached {
     /// Those of the sockets: the server has ended.
     pub fn introduce(&self, loan: Option<Loan<'_>>) -> io::Result<()> {
         let token: [u8; TOKEN_BYTES] = random::bytes();
-        for (socket, lent) in [
-            (&self.to_server, loan.map(|loan| loan.input)),
-            (&self.from_server, loan.map(|loan| loan.output)),
+        let mut input_words = token.to_vec();
+        input_words.extend(loan.filter(|loan| loan.is_near).map(|_| NEAR));
+        for (socket, words, lent) in [
+            (&self.to_server, &input_words[..], loan.map(|loan| loan.input)),
+            (&self.from_server, &token[..], loan.map(|loan| loan.output)),
         ] {
             // It fits: nothing was written there before.
-            if passing::send(socket, &token, lent)? != TOKEN_BYTES {
+            if passing::send(socket, words, lent)? != words.len() {
                 return Err(io::ErrorKind::WriteZero.into());
             }
         }

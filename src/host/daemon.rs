@@ -179,7 +179,10 @@ impl Driver<'_> {
             self.next_id += 1;
             let reader = FrameReader::at_once(attachment.input);
             let writer = FrameWriter::with_preamble(attachment.output);
-            let mut link = Link::new(reader, writer);
+            let mut link = Link::new(reader, writer).by_halves();
+            if attachment.is_near {
+                link = link.without_a_way_between();
+            }
             if let Some(lender) = attachment.lender {
                 link = link.lent_by(lender);
             }
@@ -200,6 +203,8 @@ impl Driver<'_> {
                     LinkNews::Heard => News::Heard,
                     LinkNews::Frame(frame) => News::Frame(frame),
                     LinkNews::Garbled(what) => News::Garbled(what),
+                    LinkNews::InputEnded => News::InputEnded,
+                    LinkNews::OutputEnded => News::OutputEnded,
                     LinkNews::Ended => News::Lost,
                     LinkNews::Preamble => unreachable!("own bug: a server does not look for one"),
                 };

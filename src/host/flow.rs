@@ -26,6 +26,8 @@ pub(super) struct Flow<'fd> {
     buffer: Buffer,
     /// Bytes a write.
     write_bytes_max: usize,
+    /// That the sink's other end was closed shows only when something is written.
+    is_patient: bool,
     /// More is read and written only while it is.
     pub(super) is_open: bool,
 }
@@ -34,7 +36,13 @@ impl<'fd> Flow<'fd> {
     pub(super) fn new(source: BorrowedFd<'fd>, sink: BorrowedFd<'fd>) -> Self {
         let terminal = rustix::termios::isatty(sink);
         let write_bytes_max = if terminal { TERMINAL_BYTES } else { READ_BYTES };
-        Flow { source, sink, buffer: Buffer::default(), write_bytes_max, is_open: true }
+        Flow { source, sink, buffer: Buffer::default(), write_bytes_max, is_patient: false, is_open: true }
+    }
+
+    /// One that finds out by writing alone that nobody takes what it moves.
+    pub(super) fn patient(mut self) -> Self {
+        self.is_patient = true;
+        self
     }
 
     /// What to ask about the source. Not asked needlessly: an end would be reported for ever.
@@ -46,7 +54,8 @@ impl<'fd> Flow<'fd> {
     /// What to ask about the sink; that its other end was closed is reported unasked.
     pub(super) fn sink_asked(&self) -> Option<PollFd<'fd>> {
         let wanted = if self.buffer.is_empty() { PollFlags::empty() } else { PollFlags::OUT };
-        self.is_open.then(|| PollFd::from_borrowed_fd(self.sink, wanted))
+        let asked = self.is_open && !(self.is_patient && wanted.is_empty());
+        asked.then(|| PollFd::from_borrowed_fd(self.sink, wanted))
     }
 
     /// Moves what is ready.

@@ -77,8 +77,9 @@ fn wait(loan: Loan<'_>, server: &UnixStream) -> io::Result<Outcome> {
         }
         match fds[1..].iter().map(|fd| !fd.revents().is_empty()).collect::<Vec<_>>()[..] {
             // Nobody reads, which the server need not find out; but there may have been a goodbye.
-            [_, true] => until = Some(clock.now() + FAREWELL_TIMEOUT),
-            [true, _] => until = Some(clock.now() + RELAY_GRACE),
+            [_, true] if !loan.is_near => until = Some(clock.now() + FAREWELL_TIMEOUT),
+            // The server finds out what that means, and for that nothing else may end.
+            [_, true] | [true, _] => until = Some(clock.now() + RELAY_GRACE),
             _ => {}
         }
         if fds[0].revents().is_empty() {
@@ -159,7 +160,7 @@ mod tests {
         let (output, stdout) = rustix::pipe::pipe().unwrap();
         let (connection, server) = UnixStream::pair().unwrap();
         let proxy = std::thread::spawn(move || {
-            let loan = Loan { input: stdin.as_fd(), output: stdout.as_fd() };
+            let loan = Loan { input: stdin.as_fd(), output: stdout.as_fd(), is_near: false };
             wait(loan, &connection).unwrap()
         });
         Rig { input: Some(input), output: Some(output), server, proxy }

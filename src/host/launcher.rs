@@ -42,6 +42,8 @@ pub struct Launcher {
     pub ephemeral: bool,
     /// Carry the bytes ourselves, whatever the server could do.
     pub always_relay: bool,
+    /// Nothing is between the client and us that could end without either.
+    pub is_near: bool,
 }
 
 impl Launcher {
@@ -268,7 +270,8 @@ impl Driver {
 
     fn carry(&self, attached: &Attached) -> io::Result<Side> {
         let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stdout());
-        let loan = if self.launcher.always_relay { None } else { Loan::of(input, output) };
+        let loan =
+            if self.launcher.always_relay { None } else { Loan::of(input, output, self.launcher.is_near) };
         // Not before the starter lock was let go: the session may be over a moment from now.
         if let Some(loan) = loan {
             if let Outcome::Ended(side) = hand_over(loan, attached)? {
@@ -277,7 +280,7 @@ impl Driver {
         } else if attached.introduce(None).is_err() {
             return Ok(Side::Server);
         }
-        relay(input, output, attached)
+        relay(input, output, attached, self.launcher.is_near)
     }
 }
 

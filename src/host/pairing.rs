@@ -12,6 +12,7 @@ use smol::channel::Sender;
 use smol::lock::Mutex;
 use smol::{Async, LocalExecutor, Timer};
 
+use super::attach::NEAR;
 use super::handover::TAKEN;
 use crate::io::mode::{Mode, is_pipe};
 use crate::io::passing;
@@ -36,6 +37,8 @@ pub struct Attachment {
     pub output: Polled,
     /// The proxy's connection, if the others are its own standard streams.
     pub lender: Option<Polled>,
+    /// The others are the client's own, too: nothing is between it and us.
+    pub is_near: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,16 +136,25 @@ async fn pair(lone: &Mutex<Vec<Lone>>, new: Lone) -> Option<Attachment> {
         (Half::Output, Half::Input) => (new, partner),
         (Half::Input, Half::Input) | (Half::Output, Half::Output) => return None,
     };
+    let is_near = input.lent.is_some() && says_near(&input.stream);
     match (input.lent, output.lent) {
         (Some(lent_input), Some(lent_output)) if can_wait_for(&lent_input, &lent_output) => {
-            take_over(lent_input, lent_output, output.stream).ok()
+            let attachment = take_over(lent_input, lent_output, output.stream).ok()?;
+            Some(Attachment { is_near, ..attachment })
         }
         _ => Some(Attachment {
             input: into_polled(input.stream).ok()?,
             output: into_polled(output.stream).ok()?,
             lender: None,
+            is_near: false,
         }),
     }
+}
+
+/// Whether the byte that may come along with a loan has come. Nothing else is ever written there.
+fn says_near(stream: &Async<UnixStream>) -> bool {
+    let mut word = [0];
+    matches!(rustix::io::read(stream, &mut word), Ok(1)) && word == [NEAR]
 }
 
 fn can_wait_for(input: &OwnedFd, output: &OwnedFd) -> bool {
@@ -160,6 +172,7 @@ fn take_over(input: OwnedFd, output: OwnedFd, proxy: Async<UnixStream>) -> io::R
         input: Polled::lent(input, input_mode)?,
         output: Polled::lent(output, output_mode)?,
         lender: Some(lender),
+        is_near: false,
     })
 }
 

@@ -191,6 +191,7 @@ pub fn sentence(reason: GoneReason) -> String {
         GoneReason::Replaced => "a fresh server took its place".to_owned(),
         GoneReason::Rebooted => "the host was started anew since".to_owned(),
         GoneReason::Closed => "its client closed the session".to_owned(),
+        GoneReason::Orphaned => "its client ended without a word, and did not come back".to_owned(),
         GoneReason::Exited(_) => format!("the {reason}"),
         GoneReason::Unknown => "nothing is left that says why it ended".to_owned(),
     }

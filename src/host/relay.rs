@@ -27,12 +27,18 @@ use crate::session::launch::Side;
 ///
 /// The end of the client's input is passed on, and the server is given some seconds to end its
 /// side; the end of the server's side ends the relay at once, as soon as the client has taken
-/// what came before it.
+/// what came before it. That nobody reads the output ends the relay, too; where the client `is_near`, with
+/// nothing between that could end alone, only when there is something to write, as it would over a link.
 ///
 /// # Errors
 ///
 /// If the system refuses to say what is ready.
-pub fn relay(input: BorrowedFd<'_>, output: BorrowedFd<'_>, server: &Attached) -> io::Result<Side> {
+pub fn relay(
+    input: BorrowedFd<'_>,
+    output: BorrowedFd<'_>,
+    server: &Attached,
+    is_near: bool,
+) -> io::Result<Side> {
     let modes = [Kept::of(input)?, Kept::of(output)?];
     for mode in &modes {
         mode.set_nonblocking()?;
@@ -46,9 +52,10 @@ pub fn relay(input: BorrowedFd<'_>, output: BorrowedFd<'_>, server: &Attached) -
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(socket, PIPE_BYTES);
         let _ = rustix::net::sockopt::set_socket_recv_buffer_size(socket, PIPE_BYTES);
     }
+    let down = Flow::new(server.from_server.as_fd(), output);
     let mut relay = Relay {
         up: Flow::new(input, server.to_server.as_fd()),
-        down: Flow::new(server.from_server.as_fd(), output),
+        down: if is_near { down.patient() } else { down },
         to_server: &server.to_server,
         clock: Clock::new(),
         ending: None,
@@ -162,7 +169,7 @@ mod tests {
         let (from_server, to_client) = UnixStream::pair().unwrap();
         let relay = std::thread::spawn(move || {
             let attached = Attached { to_server, from_server, instance: None };
-            let side = relay(stdin.as_fd(), stdout.as_fd(), &attached).unwrap();
+            let side = relay(stdin.as_fd(), stdout.as_fd(), &attached, false).unwrap();
             let blocking = |fd: &OwnedFd| !fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK);
             (side, blocking(&stdin) && blocking(&stdout))
         });

@@ -83,6 +83,11 @@ impl FrameReader {
         }
     }
 
+    /// Whether the beginning of something has come, and not its end.
+    pub fn has_part(&self) -> bool {
+        self.decoder.buffered_bytes() > 0
+    }
+
     /// What came instead of the preamble, if that never came.
     pub fn noise(&self) -> String {
         self.scanner.as_ref().map_or_else(String::new, PreambleScanner::noise)
@@ -94,12 +99,14 @@ impl FrameReader {
 pub struct FrameWriter {
     fd: Polled,
     queue: WriteQueue,
+    /// A frame was queued.
+    has_written: bool,
 }
 
 impl FrameWriter {
     /// The client's end.
     pub fn new(fd: Polled) -> Self {
-        FrameWriter { fd, queue: WriteQueue::default() }
+        FrameWriter { fd, queue: WriteQueue::default(), has_written: false }
     }
 
     /// The server's end: begins with the preamble.
@@ -115,8 +122,19 @@ impl FrameWriter {
         self.queue.queued_bytes() < WRITE_BYTES_MAX
     }
 
+    /// Whether a frame was ever queued.
+    pub fn has_written(&self) -> bool {
+        self.has_written
+    }
+
+    /// Ready when nobody is at the other end any more.
+    pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.fd.poll_gone(cx)
+    }
+
     /// Queues a frame.
     pub fn push(&mut self, frame: &Frame) {
+        self.has_written = true;
         let before = self.queue.tail_mut().len();
         let payload = encode_head(frame, self.queue.tail_mut());
         let head = self.queue.tail_mut().len() - before;

@@ -20,6 +20,11 @@ pub enum LinkNews {
     Frame(Frame),
     /// What came cannot be understood; the last news.
     Garbled(String),
+    /// Nothing more can be read, and all that was read was whole; told of a link that
+    /// [tells halves](Link::by_halves), and not the last news of it.
+    InputEnded,
+    /// And nobody reads what is written; the last news.
+    OutputEnded,
     /// The other side has ended; the last news.
     Ended,
 }
@@ -33,6 +38,12 @@ pub struct Link {
     read_over: bool,
     /// Nothing more can be written.
     write_over: bool,
+    /// The last news was told.
+    is_over: bool,
+    /// The end of the input alone is news.
+    by_halves: bool,
+    /// That nobody is at the other end of the output shows only when something is written.
+    is_patient: bool,
     /// Whoever lent us the descriptors; dropped after them, so that its end is the end of all.
     lender: Option<Polled>,
 }
@@ -40,7 +51,31 @@ pub struct Link {
 impl Link {
     /// A transport that was just opened.
     pub fn new(reader: FrameReader, writer: FrameWriter) -> Self {
-        Link { reader, writer, read_over: false, write_over: false, lender: None }
+        Link {
+            reader,
+            writer,
+            read_over: false,
+            write_over: false,
+            is_over: false,
+            by_halves: false,
+            is_patient: false,
+            lender: None,
+        }
+    }
+
+    /// One whose two directions may end one after the other, which is told.
+    #[must_use]
+    pub fn by_halves(mut self) -> Self {
+        self.by_halves = true;
+        self
+    }
+
+    /// One with nothing between the two sides that could end without them: both directions end at once
+    /// with the other side, and that is told like the end of one.
+    #[must_use]
+    pub fn without_a_way_between(mut self) -> Self {
+        self.is_patient = true;
+        self
     }
 
     /// One whose descriptors were lent to us by who is at the other end of `lender`: it ends when
@@ -60,11 +95,25 @@ impl Link {
             self.reader.ask_again();
         }
         let more = self.poll_some_news(cx, &mut tell);
-        if lender_ended && !self.read_over {
-            self.read_over = true;
-            tell(LinkNews::Ended);
+        if lender_ended {
+            self.end(&mut tell, LinkNews::Ended);
+        } else if self.read_over && !self.is_over && self.poll_output_ended(cx) {
+            self.end(&mut tell, LinkNews::OutputEnded);
         }
         more && !lender_ended
+    }
+
+    /// Tells the last news, once.
+    fn end(&mut self, tell: &mut impl FnMut(LinkNews), last: LinkNews) {
+        self.read_over = true;
+        if !std::mem::replace(&mut self.is_over, true) {
+            tell(last);
+        }
+    }
+
+    /// Whether nobody reads what is written.
+    fn poll_output_ended(&self, cx: &mut Context<'_>) -> bool {
+        self.write_over || (!self.is_patient && self.writer.poll_gone(cx).is_ready())
     }
 
     /// As much as is read in one turn.
@@ -75,10 +124,11 @@ impl Link {
             }
             match self.reader.poll_fill(cx) {
                 Poll::Pending => return false,
-                Poll::Ready(Ok(0) | Err(_)) => {
+                Poll::Ready(Ok(0)) if self.by_halves && !self.reader.has_part() => {
                     self.read_over = true;
-                    tell(LinkNews::Ended);
+                    tell(LinkNews::InputEnded);
                 }
+                Poll::Ready(Ok(0) | Err(_)) => self.end(tell, LinkNews::Ended),
                 Poll::Ready(Ok(_)) => {
                     tell(LinkNews::Heard);
                     self.tell_incoming(tell);
@@ -103,8 +153,7 @@ impl Link {
                 Ok(Some(Incoming::Frame(frame))) => tell(LinkNews::Frame(frame)),
                 Ok(None) => return,
                 Err(what) => {
-                    self.read_over = true;
-                    return tell(LinkNews::Garbled(what));
+                    return self.end(tell, LinkNews::Garbled(what));
                 }
             }
         }
@@ -129,8 +178,18 @@ impl Link {
             Poll::Ready(Ok(())) => was_full,
             Poll::Ready(Err(_)) => {
                 self.write_over = true;
-                false
+                // Which is news where the other half has ended before.
+                self.read_over && !self.is_over
             }
+        }
+    }
+
+    /// Writes one last frame as far as the transport takes it at once, if it was ever written to: whoever
+    /// is at the other end may hear it, and is not waited for.
+    pub fn mention(&mut self, last: &Frame) {
+        if self.writer.has_written() && !self.write_over {
+            self.writer.push(last);
+            let _ = self.writer.poll_flush(&mut Context::from_waker(std::task::Waker::noop()));
         }
     }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use smol::Task;
 
@@ -76,6 +77,10 @@ impl Source {
             Stream::Asked(fd) => {
                 loop {
                     fd.readable().await?;
+                    // What there was when we were told may be somebody else's by now: a read would block.
+                    if !has_something(fd)? {
+                        continue;
+                    }
                     // A job in the background must not read; the terminal says so with an error.
                     match read_now(fd, &mut self.buffer) {
                         // Somebody else has read it, and has made it non-blocking.
@@ -97,12 +102,24 @@ impl Source {
 }
 
 impl Source {
+    /// Whether it is a terminal, which others may read as well.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.stream, Stream::Asked(_))
+    }
+
     /// Reads what is there, without waiting; `None` if nothing is.
     pub async fn read_now(&mut self) -> Option<io::Result<Bytes>> {
         // Asked itself: news of the descriptor may be on its way still.
         self.intake.ask_again();
         smol::future::poll_once(self.read()).await
     }
+}
+
+/// Whether a read would not block now.
+fn has_something(fd: &Polled) -> io::Result<bool> {
+    let mut fds = [PollFd::new(fd, PollFlags::IN)];
+    rustix::io::retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())))?;
+    Ok(!fds[0].revents().is_empty())
 }
 
 /// A stream to write to.

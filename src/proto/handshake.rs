@@ -117,6 +117,8 @@ pub enum ByeReason {
     TakenOver,
     /// Either: the other side broke the protocol; the transport ends, the session may go on.
     ProtocolError,
+    /// Client: it gives this transport up, and means to come back over another.
+    Lost,
     /// A reason of a later version; the transport ends.
     #[serde(other)]
     Unknown,
@@ -128,6 +130,7 @@ impl fmt::Display for ByeReason {
             ByeReason::Closed => "closed",
             ByeReason::TakenOver => "taken over",
             ByeReason::ProtocolError => "protocol violated",
+            ByeReason::Lost => "transport given up",
             ByeReason::Unknown => "unknown reason",
         })
     }

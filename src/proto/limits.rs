@@ -196,6 +196,23 @@ pub const ATTACHING_MAX: usize = 16;
 /// or after a long day; a weekend costs the state.
 pub const IDLE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Life of a server of a session without a name whose client has died: nobody else knows of it. Long
+/// enough that a client that was not dead after all comes back with all its attempts, and that
+/// whoever looks for what became of a crashed editor still finds it running.
+pub const ORPHAN_LIFETIME: Duration = Duration::from_secs(30);
+
+/// Time for which a transport's output must stay open after its input has ended, so that the one end
+/// is not half of the other. A process that dies closes both within the same call of the kernel; a
+/// machine that is too busy for that delays it by less than what passes for a suspension.
+pub const HALF_END_WAIT: Duration = Duration::from_secs(2);
+
+/// Looks of which that wait is made: one that was late, because the host stood still, is a small part.
+pub const HALF_END_LOOKS: u32 = 4;
+
+/// Time for the answer to a word that is written to a transport whose input has ended: a round trip on
+/// the worst usable link, as [`PROBE_TIMEOUT`].
+pub const HALF_END_ANSWER: Duration = Duration::from_secs(2);
+
 /// Life of a server that nobody ever attached to: its starter's link was cut, and the client that
 /// wanted it has long used up its attempts.
 pub const UNMET_LIFETIME: Duration = Duration::from_secs(120);
@@ -384,8 +401,8 @@ pub const READY_LINE_BYTES_MAX: usize = 16 << 10;
 
 /// Time that the relay goes on for the server's side after the client's has ended, and for what
 /// is on its way to the client after the server's has: a reader that has stalled for longer than
-/// this will not come back for it.
-pub const RELAY_GRACE: Duration = Duration::from_secs(5);
+/// this will not come back for it. Longer than a server takes to tell whose death an end was.
+pub const RELAY_GRACE: Duration = Duration::from_secs(10);
 
 /// Bytes that a terminal takes at once without blocking once it says that it is writable.
 pub const TERMINAL_BYTES: usize = 1024;
@@ -486,6 +503,9 @@ mod tests {
         assert!(ACTIVITY_PACE < ACTIVITY_GRACE && ACTIVITY_GRACE < OPEN_TIMEOUT_MIN);
         assert!(FIRST_RETRY_SPREAD < HINT_GRACE && BACKOFF_MIN < ALLOWANCE_EVERY);
         assert_eq!(IDLE_LIFETIME, Duration::from_secs(86_400));
+        assert!(HALF_END_WAIT + HALF_END_ANSWER + 2 * SUSPENSION_MIN < RELAY_GRACE, "however busy it is");
+        assert!(HALF_END_WAIT >= SUSPENSION_MIN && HALF_END_ANSWER >= PROBE_TIMEOUT);
+        assert!(attempts < ORPHAN_LIFETIME && ORPHAN_LIFETIME < UNMET_LIFETIME);
         assert_eq!(LEFTOVERS_LIFETIME, 7 * IDLE_LIFETIME);
     }
 }

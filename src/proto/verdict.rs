@@ -41,6 +41,8 @@ pub enum GoneReason {
     Rebooted,
     /// Its client closed the session.
     Closed,
+    /// Its client ended without a word, and none of the session came back.
+    Orphaned,
     /// The hosted program ended.
     Exited(ProgramExit),
     /// No server was ever started here, or nothing is left that says why it ended.
@@ -58,6 +60,7 @@ impl fmt::Display for GoneReason {
             GoneReason::Replaced => f.write_str("replaced"),
             GoneReason::Rebooted => f.write_str("host rebooted"),
             GoneReason::Closed => f.write_str("closed"),
+            GoneReason::Orphaned => f.write_str("orphaned"),
             GoneReason::Exited(ProgramExit::Code(code)) => write!(f, "program exited with {code}"),
             GoneReason::Exited(ProgramExit::Signal(signal)) => write!(f, "program ended by signal {signal}"),
             GoneReason::Unknown => f.write_str("unknown"),

@@ -191,6 +191,14 @@ pub struct ServerConfig {
     pub idle_lifetime: Duration,
     /// Life without a client that ever came.
     pub unmet_lifetime: Duration,
+    /// Nobody but the client knows of the session, which has no name: without the client it is of no use.
+    pub nameless: bool,
+    /// Life of a server of a nameless session after its client has died; `None` for the idle lifetime.
+    pub orphan_lifetime: Option<Duration>,
+    /// Time for which a transport's output must stay open after its input has ended.
+    pub half_end_wait: Duration,
+    /// Time for the answer to a word on a transport whose input has ended.
+    pub half_end_answer: Duration,
     /// Silence after which a transport is dropped.
     pub silence_max: Duration,
     /// Time for a `Hello` after the preamble.
@@ -208,6 +216,10 @@ impl Default for ServerConfig {
         ServerConfig {
             idle_lifetime: limits::IDLE_LIFETIME,
             unmet_lifetime: limits::UNMET_LIFETIME,
+            nameless: false,
+            orphan_lifetime: Some(limits::ORPHAN_LIFETIME),
+            half_end_wait: limits::HALF_END_WAIT,
+            half_end_answer: limits::HALF_END_ANSWER,
             silence_max: limits::SILENCE_MAX,
             hello_timeout: limits::HELLO_TIMEOUT,
             attaching_max: limits::ATTACHING_MAX,

@@ -9,6 +9,8 @@ mod place;
 mod processes;
 mod proxy;
 mod sshd;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod typist;
 mod wire;
 
@@ -23,12 +25,15 @@ mod gone;
 mod handover;
 mod house;
 mod idle;
+#[cfg(target_os = "linux")]
+mod keyboard;
 mod loss;
 mod noise;
 #[cfg(target_os = "linux")]
 mod notices;
 mod on_state;
 mod ordeals;
+mod orphan;
 mod outages;
 mod retry;
 mod seat;

@@ -146,6 +146,23 @@ impl Sshd {
         Client::start(self.connect(place, &[&["--log-format", "json"], words].concat(), program))
     }
 
+    /// The words for `reattach connect` with a key that needs this passphrase, asked for each time.
+    pub(crate) fn words_with_passphrase(&self, passphrase: &str) -> Vec<String> {
+        let path = |name| self.directory.path().join(name);
+        fs::copy(path("user_key"), path("locked_key")).unwrap();
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-p", "-P", "", "-N", passphrase, "-f"]).arg(path("locked_key"));
+        assert!(keygen.stdout(Stdio::null()).status().unwrap().success());
+        // Or it is offered unopened, and the passphrase is asked for all the same.
+        fs::copy(path("user_key.pub"), path("locked_key.pub")).unwrap();
+        let config = fs::read_to_string(self.config()).unwrap();
+        let config = config.replace("user_key", "locked_key").replace("BatchMode yes", "BatchMode no");
+        fs::write(path("locked_config"), config).unwrap();
+        let ours = self.config().display().to_string();
+        let locked = path("locked_config").display().to_string();
+        self.words().into_iter().map(|word| if word == ours { locked.clone() } else { word }).collect()
+    }
+
     /// Sends a signal to all that carry sessions.
     pub(crate) fn signal_sessions(&self, name: &str) {
         for session in self.sessions() {

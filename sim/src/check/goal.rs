@@ -138,6 +138,12 @@ goals! {
     FirstResumed "first-attach-resumed",
     /// An outage ended on its last attempt.
     LastAttempt "connected-on-last-attempt",
+    /// A server ended because its client had died.
+    Orphaned "orphaned",
+    /// A client of a session without a name came back after longer than its death would have left it.
+    NotOrphaned "back-after-the-orphan-lifetime",
+    /// A client died, and nobody could tell that from a dead link.
+    DeathUntold "death-not-told",
     /// A message that was delivered before an outage was answered after it.
     AnsweredAfterOutage "answered-after-outage",
 }

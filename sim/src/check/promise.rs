@@ -71,6 +71,8 @@ promises! {
     /// After a session's end no proxy, ssh, server, lock or child is left: at once where the link was
     /// good, and within the lifetimes where it was not.
     NothingLeft "nothing-left" Liveness,
+    /// The server of a session without a name ends once its client has died over a link that is well.
+    OrphansEnd "orphans-end" Liveness,
     /// Once the network is good again, every session is settled within the bound.
     SettledInTime "settled-in-time" Liveness,
     /// A settled session stays as it is: nobody gives up a link that carries.

@@ -178,7 +178,9 @@ fn of_frame(frame: &Frame) -> ClientInput {
         Frame::Pong(_) => ClientInput::Pong,
         Frame::Bye(bye) => match bye.reason {
             ByeReason::TakenOver => ClientInput::TakenOver,
-            ByeReason::Closed | ByeReason::ProtocolError | ByeReason::Unknown => ClientInput::Bye,
+            ByeReason::Closed | ByeReason::ProtocolError | ByeReason::Lost | ByeReason::Unknown => {
+                ClientInput::Bye
+            }
         },
         Frame::Hello(_) | Frame::Ping(_) => ClientInput::Nonsense,
     }

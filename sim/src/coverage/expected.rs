@@ -6,6 +6,7 @@ use super::fault::{Bystander, FaultLabel};
 use super::grid::Label;
 use super::launch::{LaunchInput, LaunchState};
 use super::server::{ServerInput, ServerState};
+use crate::scenario::FaultKind;
 
 /// What is expected of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,7 +167,17 @@ impl Expect<ServerState> for ServerInput {
             ) => Always,
             (I::Nonsense, S::Attached) => DAMAGE,
             (
-                I::Heard | I::Data | I::Signal | I::Fin | I::Ack | I::Ping | I::ByeClosed | I::Bye | I::Lost,
+                I::Heard
+                | I::Data
+                | I::Signal
+                | I::Fin
+                | I::Ack
+                | I::Ping
+                | I::ByeClosed
+                | I::Bye
+                | I::InputEnded
+                | I::OutputEnded
+                | I::Lost,
                 S::Attached,
             ) => Always,
             (
@@ -179,6 +190,8 @@ impl Expect<ServerState> for ServerInput {
                 | I::ByeClosed
                 | I::Bye
                 | I::Nonsense
+                | I::InputEnded
+                | I::OutputEnded
                 | I::Lost,
                 S::Unmet | S::Detached | S::Ended,
             ) => Never("nobody is attached"),
@@ -252,6 +265,7 @@ impl Expect<LaunchState> for LaunchState {
 impl Expect<ClientState> for FaultLabel {
     fn expected(self, state: ClientState) -> Expected {
         match state {
+            _ if self.0 == FaultKind::ClientKill => Seldom("a client is killed once, if at all"),
             ClientState::ConnectingAsked | ClientState::ReconnectingAsked => {
                 Seldom("the answer to a Hello takes one round trip")
             }
@@ -268,6 +282,7 @@ impl Expect<ClientState> for FaultLabel {
 impl Expect<Bystander> for FaultLabel {
     fn expected(self, there: Bystander) -> Expected {
         match there {
+            _ if self.0 == FaultKind::ClientKill => Seldom("a client is killed once, if at all"),
             Bystander::Starting | Bystander::Ended | Bystander::Attaching | Bystander::Judging => {
                 Seldom("it lasts milliseconds")
             }

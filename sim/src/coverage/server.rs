@@ -44,6 +44,8 @@ labels! {
         ByeClosed "attached: Bye Closed",
         Bye "attached: Bye otherwise",
         Nonsense "attached: Garbled, wrong frame",
+        InputEnded "attached: InputEnded",
+        OutputEnded "attached: OutputEnded",
         Lost "attached: Lost",
         Old "old: anything",
     }
@@ -92,7 +94,7 @@ impl WatchedServer {
                 Some(_) => ServerInput::StrangersHello,
             },
             News::Frame(_) | News::Garbled(_) => ServerInput::WaitingNonsense,
-            News::Lost => ServerInput::WaitingLost,
+            News::InputEnded | News::OutputEnded | News::Lost => ServerInput::WaitingLost,
         }
     }
 
@@ -116,6 +118,8 @@ fn of_attached(news: &News) -> ServerInput {
     match news {
         News::Heard => ServerInput::Heard,
         News::Garbled(_) => ServerInput::Nonsense,
+        News::InputEnded => ServerInput::InputEnded,
+        News::OutputEnded => ServerInput::OutputEnded,
         News::Lost => ServerInput::Lost,
         News::Frame(frame) => match frame {
             Frame::Data { channel: Channel::Input, .. } => ServerInput::Data,
@@ -125,7 +129,9 @@ fn of_attached(news: &News) -> ServerInput {
             Frame::Ping(_) => ServerInput::Ping,
             Frame::Bye(bye) => match bye.reason {
                 ByeReason::Closed => ServerInput::ByeClosed,
-                ByeReason::TakenOver | ByeReason::ProtocolError | ByeReason::Unknown => ServerInput::Bye,
+                ByeReason::TakenOver | ByeReason::ProtocolError | ByeReason::Lost | ByeReason::Unknown => {
+                    ServerInput::Bye
+                }
             },
             Frame::Data { channel: Channel::Output | Channel::Errors, .. }
             | Frame::Fin { channel: Channel::Output | Channel::Errors | Channel::Signal, .. }

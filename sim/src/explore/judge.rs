@@ -65,6 +65,7 @@ impl<K: Kit> World<K> {
             | GoneReason::Idle
             | GoneReason::Unmet
             | GoneReason::Closed
+            | GoneReason::Orphaned
             | GoneReason::Exited(_) => false,
         }
     }

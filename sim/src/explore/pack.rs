@@ -266,6 +266,7 @@ fn number(reason: Option<GoneReason>) -> u64 {
         Some(GoneReason::Closed) => 7,
         Some(GoneReason::Exited(_)) => 8,
         Some(GoneReason::Unknown) => 9,
+        Some(GoneReason::Orphaned) => 10,
     }
 }
 
@@ -280,6 +281,7 @@ fn reason(number: u8) -> Option<GoneReason> {
         7 => Some(GoneReason::Closed),
         8 => Some(GoneReason::Exited(ProgramExit::Code(0))),
         9 => Some(GoneReason::Unknown),
+        10 => Some(GoneReason::Orphaned),
         _ => None,
     }
 }

@@ -247,6 +247,8 @@ impl<S: ServerMachine> ServerProcess<S> {
             GoneReason::Stopped | GoneReason::Replaced => self.stopped,
             // The world knows whether its owner has left.
             GoneReason::Closed => true,
+            // Its sessions have names.
+            GoneReason::Orphaned => false,
             GoneReason::Crashed | GoneReason::Rebooted | GoneReason::Unknown => false,
         };
         told.judge(Promise::EndJustified, holds, || {

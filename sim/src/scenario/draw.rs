@@ -14,18 +14,22 @@ use crate::dice::Dice;
 /// Tells this stream of a seed from the world's.
 const PURPOSE: u64 = 1;
 
+/// Tells the deaths of clients, which are drawn on their own, from the rest.
+const DEATHS: u64 = 3;
+
 /// The scenario of a seed.
 pub fn draw(seed: u64) -> Scenario {
     let mut dice = Dice::new(seed, PURPOSE);
     let mode = if dice.one_in(4) { Mode::Hostile } else { Mode::Recoverable };
     let duration = dice.log_duration(Duration::from_secs(10), Duration::from_secs(120));
-    let setting = draw_setting(&mut dice);
+    let mut setting = draw_setting(&mut dice);
     let mut entries = Vec::new();
     let clients = draw_users(&mut dice, duration, &mut entries);
     draw_faults(&mut dice, mode, duration, clients, &mut entries);
     if dice.one_in(3) {
         draw_outage(&mut dice, duration, clients, &mut entries);
     }
+    draw_death(seed, duration, clients, &mut setting, &mut entries);
     entries.sort_by_key(|entry| entry.at);
     Scenario { seed, mode, duration, setting, entries }
 }
@@ -57,6 +61,34 @@ fn draw_setting(dice: &mut Dice) -> Setting {
         },
         pids: dice.pick(&[8, 4, 16, 32]),
         wake_told: !dice.one_in(3),
+        ..Setting::default()
+    }
+}
+
+/// Whether the session has a name, and whether a client is killed: one that nobody opens again, so at
+/// most one, and often when everything else is over.
+fn draw_death(seed: u64, duration: Duration, clients: u8, setting: &mut Setting, entries: &mut Vec<Entry>) {
+    let mut dice = Dice::new(seed, DEATHS);
+    setting.nameless = dice.one_in(2);
+    setting.orphan_lifetime = dice.log_duration(Duration::from_secs(1), Duration::from_secs(60));
+    if !dice.one_in(3) {
+        return;
+    }
+    let target = Some(u8::try_from(dice.below(clients.into())).expect("few"));
+    let at = if dice.one_in(2) { duration - dice.within(duration / 10) } else { dice.within(duration) };
+    let mut fault = |kind, at, target, duration| {
+        entries.push(Entry { at, what: What::Fault(Fault { kind, target, number: 0, duration }) });
+    };
+    fault(FaultKind::ClientKill, at, target, Duration::ZERO);
+    // An heir comes in time, and loses its link for longer than an orphan lives.
+    let lifetime = setting.orphan_lifetime;
+    let opened = at + dice.within(lifetime + Duration::from_secs(5));
+    let cut = opened + dice.within(Duration::from_secs(20));
+    if clients == 1 && cut <= duration {
+        fault(FaultKind::LinkCut, cut, Some(1), Duration::ZERO);
+        fault(FaultKind::SshFail, cut, Some(1), lifetime * 2);
+        let open = User { client: 1, act: Act::Open(First::Takeover) };
+        entries.push(Entry { at: opened, what: What::User(open) });
     }
 }
 
@@ -134,7 +166,8 @@ fn draw_outage(dice: &mut Dice, duration: Duration, clients: u8, entries: &mut V
 }
 
 fn draw_faults(dice: &mut Dice, mode: Mode, duration: Duration, clients: u8, entries: &mut Vec<Entry>) {
-    let allowed = |kind: &FaultKind| mode == Mode::Hostile || !kind.is_hostile();
+    let drawn_here = |kind: &FaultKind| *kind != FaultKind::ClientKill;
+    let allowed = |kind: &FaultKind| drawn_here(kind) && (mode == Mode::Hostile || !kind.is_hostile());
     let mut kinds: Vec<FaultKind> = FaultKind::ALL.iter().copied().filter(allowed).collect();
     if dice.one_in(2) {
         // A swarm: a few kinds, some of them several times as likely.

@@ -139,6 +139,8 @@ faults! {
     ClockJump "clock-jump" host lasting recoverable [],
     /// The host's clock jumps forward, that far.
     HostClockJump "host-clock-jump" host lasting recoverable [],
+    /// The client's process is killed; its ssh is not.
+    ClientKill "client-kill" client at_once recoverable [],
     /// The client's own process gets no time.
     ClientHang "client-hang" client lasting recoverable [],
     /// The editor takes nothing.

@@ -28,6 +28,7 @@ pub use act::{Act, User};
 pub use draw::draw;
 pub use fault::{Fault, FaultKind};
 pub use file::{LoadError, load};
+use reattach::proto::limits;
 use reattach::session::{
     BackoffConfig, ClientConfig, First, LaunchConfig, PatienceConfig, ServerConfig, WindowConfig,
 };
@@ -88,6 +89,10 @@ pub struct Setting {
     pub idle_lifetime: Duration,
     /// Life of a server that nobody ever attached to.
     pub unmet_lifetime: Duration,
+    /// Nobody but their clients knows of the sessions, which have no name.
+    pub nameless: bool,
+    /// Life of a server of such a session after its client has died.
+    pub orphan_lifetime: Duration,
     /// Bytes that an end keeps for replay.
     pub window: u32,
     /// Frames that an end keeps for replay.
@@ -112,6 +117,8 @@ impl Default for Setting {
             program_time: Duration::from_millis(5),
             idle_lifetime: Duration::from_secs(3600),
             unmet_lifetime: Duration::from_secs(120),
+            nameless: false,
+            orphan_lifetime: Duration::from_secs(30),
             window: 8192,
             window_frames: 64,
             attempts_max: 3,
@@ -180,6 +187,8 @@ impl Setting {
         ServerConfig {
             idle_lifetime: self.idle_lifetime,
             unmet_lifetime: self.unmet_lifetime,
+            nameless: self.nameless,
+            orphan_lifetime: Some(self.orphan_lifetime),
             window: self.windows(),
             ..ServerConfig::default()
         }
@@ -193,6 +202,15 @@ impl Setting {
             ack_frames: u64::from(self.window_frames / 8).max(1),
             ..WindowConfig::default()
         }
+    }
+
+    /// Time from the death of a client over a link that is well to the end of its server: it is noticed,
+    /// asked, answered and waited for, and then everybody ends.
+    pub fn orphan_bound(&self) -> Duration {
+        let server = self.server();
+        let lifetime = self.orphan_lifetime.min(self.idle_lifetime);
+        let told = server.half_end_wait + server.half_end_answer + self.latency * 4 + self.step_time * 60;
+        told + lifetime + limits::APP_GRACE + limits::SUSPENSION_MIN
     }
 
     /// Time in which every session must be settled once the network is good: the sum of what the

@@ -174,27 +174,31 @@ fn parse_setting(name: &str, value: &str, setting: &mut Setting) -> Result<(), S
         "program-time" => setting.program_time = bounds::PROGRAM_TIME.read(value)?,
         "idle-lifetime" => setting.idle_lifetime = bounds::LIFETIME.read(value)?,
         "unmet-lifetime" => setting.unmet_lifetime = bounds::LIFETIME.read(value)?,
+        "nameless" => setting.nameless = yes_or_no(value)?,
+        "orphan-lifetime" => setting.orphan_lifetime = bounds::LIFETIME.read(value)?,
         "window" => setting.window = bounds::WINDOW.read(value)?,
         "window-frames" => setting.window_frames = bounds::WINDOW_FRAMES.read(value)?,
         "attempts-max" => setting.attempts_max = bounds::ATTEMPTS.read(value)?,
         "patience" => setting.patience = bounds::PATIENCE.read(value)?,
         "pids" => setting.pids = bounds::PIDS.read(value)?,
-        "wake-told" => {
-            setting.wake_told = match value {
-                "yes" => true,
-                "no" => false,
-                _ => return Err(format!("\"{}\" is neither yes nor no", shown(value))),
-            };
-        }
+        "wake-told" => setting.wake_told = yes_or_no(value)?,
         _ => {
             return Err(format!(
                 "\"{}\" cannot be set; latency, bandwidth, ssh-time, step-time, program-time, \
-                 idle-lifetime, unmet-lifetime, window, window-frames, attempts-max, patience, pids and wake-told can",
+                 idle-lifetime, unmet-lifetime, nameless, orphan-lifetime, window, window-frames, attempts-max, patience, pids and wake-told can",
                 shown(name)
             ));
         }
     }
     Ok(())
+}
+
+fn yes_or_no(value: &str) -> Result<bool, String> {
+    match value {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(format!("\"{}\" is neither yes nor no", shown(value))),
+    }
 }
 
 fn parse_act(words: &[&str]) -> Result<Act, String> {
@@ -316,7 +320,11 @@ pub fn print(scenario: &Scenario) -> String {
     text
 }
 
-fn settings(setting: &Setting) -> [(&'static str, String); 13] {
+fn word(choice: bool) -> String {
+    if choice { "yes" } else { "no" }.to_owned()
+}
+
+fn settings(setting: &Setting) -> [(&'static str, String); 15] {
     [
         ("latency", time(setting.latency)),
         ("bandwidth", setting.bandwidth.to_string()),
@@ -325,12 +333,14 @@ fn settings(setting: &Setting) -> [(&'static str, String); 13] {
         ("program-time", time(setting.program_time)),
         ("idle-lifetime", time(setting.idle_lifetime)),
         ("unmet-lifetime", time(setting.unmet_lifetime)),
+        ("nameless", word(setting.nameless)),
+        ("orphan-lifetime", time(setting.orphan_lifetime)),
         ("window", setting.window.to_string()),
         ("window-frames", setting.window_frames.to_string()),
         ("attempts-max", setting.attempts_max.to_string()),
         ("patience", time(setting.patience)),
         ("pids", setting.pids.to_string()),
-        ("wake-told", if setting.wake_told { "yes" } else { "no" }.to_owned()),
+        ("wake-told", word(setting.wake_told)),
     ]
 }
 

@@ -241,9 +241,11 @@ fn role_of(kind: FaultKind) -> Role {
         | FaultKind::DiskFull
         | FaultKind::Reboot
         | FaultKind::HostClockJump => Role::Host,
-        FaultKind::Sleep | FaultKind::ClockJump | FaultKind::ClientHang | FaultKind::EditorStall => {
-            Role::Client
-        }
+        FaultKind::Sleep
+        | FaultKind::ClockJump
+        | FaultKind::ClientKill
+        | FaultKind::ClientHang
+        | FaultKind::EditorStall => Role::Client,
     }
 }
 

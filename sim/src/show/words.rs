@@ -211,6 +211,7 @@ fn fault_text(fault: &Fault) -> String {
         FaultKind::Sleep => "the laptop sleeps",
         FaultKind::ClockJump => "the laptop's clock jumps ahead",
         FaultKind::HostClockJump => "the host's clock jumps ahead",
+        FaultKind::ClientKill => "the client is killed",
         FaultKind::ClientHang => "the client hangs",
         FaultKind::EditorStall => "the editor takes nothing",
         FaultKind::Noise => return format!("ssh will print {number} bytes of noise"),

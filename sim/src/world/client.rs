@@ -12,6 +12,7 @@ use reattach::session::client::{Attempt, Cause, Client, Effect, Input, Launch, N
 use reattach::session::{First, Time};
 
 use super::availability::Account;
+use super::death::Death;
 use super::editor::Editor;
 use super::judge::{Comeback, SignsOfLife};
 use super::link::Link;
@@ -44,6 +45,8 @@ pub(super) struct ClientProcess<C> {
     /// The outage's last state was exhausted.
     exhausted: bool,
     pub(super) life: SignsOfLife,
+    /// Its process is no more.
+    pub(super) is_killed: bool,
 }
 
 /// What the world knows about a session.
@@ -56,6 +59,8 @@ pub(super) struct Session {
     /// Its first attempt was made: from here on, nothing may be started.
     pub(super) opened: bool,
     pub(super) closed_by_user: bool,
+    /// Its client was killed.
+    pub(super) death: Option<Death>,
     /// A byte of its links was changed on the way.
     pub(super) tainted: bool,
 }
@@ -84,6 +89,7 @@ impl<K: Kit> World<'_, K> {
             account: Account::default(),
             exhausted: false,
             life: SignsOfLife::default(),
+            is_killed: false,
         });
         self.client_effects(client);
         self.client_settle(client);
@@ -92,14 +98,24 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn new_session(&mut self, first: First) -> u32 {
         let tag = u32::try_from(self.sessions.len()).expect("few sessions");
         let id = SessionId(u128::from(tag + 1) << 96 | u128::from(tag + 1));
-        let session =
-            Session { id, first, server: None, opened: false, closed_by_user: false, tainted: false };
+        let session = Session {
+            id,
+            first,
+            server: None,
+            opened: false,
+            closed_by_user: false,
+            death: None,
+            tainted: false,
+        };
         self.sessions.push(session);
         tag
     }
 
     /// Something for the machine, which may come when it is overdue.
     pub(super) fn client_input(&mut self, client: ClientId, input: Input) {
+        if self.clients[client as usize].is_killed {
+            return;
+        }
         self.notice_suspension(client);
         let now = self.laptop_now();
         self.clients[client as usize].machine.handle_input(now, input);
@@ -111,6 +127,9 @@ impl<K: Kit> World<'_, K> {
         let (client, attempt) = (self.links[link as usize].client, self.links[link as usize].attempt);
         let now = self.laptop_now();
         let process = &mut self.clients[client as usize];
+        if process.is_killed {
+            return;
+        }
         if process.link == Some(link) {
             if matches!(news, News::Heard | News::Frame(_)) {
                 process.life.heard(now);
@@ -153,7 +172,8 @@ impl<K: Kit> World<'_, K> {
     }
 
     pub(super) fn on_client_timer(&mut self, client: ClientId) {
-        if !self.clients[client as usize].alarm.ring(self.now) {
+        let process = &mut self.clients[client as usize];
+        if !process.alarm.ring(self.now) || process.is_killed {
             return;
         }
         self.notice_suspension(client);
@@ -299,6 +319,9 @@ impl<K: Kit> World<'_, K> {
 
     /// After any change: writes what the link takes, asks to be woken, and is looked at.
     pub(super) fn client_settle(&mut self, client: ClientId) {
+        if self.clients[client as usize].is_killed {
+            return;
+        }
         self.editor_send(client);
         self.client_transmit(client);
         let clock = self.weather.laptop_clock;
@@ -344,6 +367,9 @@ impl<K: Kit> World<'_, K> {
 
     /// The user's wishes that count as a wake-up.
     pub(super) fn wake_client(&mut self, client: ClientId, input: Input) {
+        if self.clients[client as usize].is_killed {
+            return;
+        }
         let suspended = self.is_suspended(client);
         let now = self.laptop_now();
         // Who notices its own sleep at that moment has a wake-up's time.

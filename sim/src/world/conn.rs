@@ -35,6 +35,8 @@ pub(super) struct Conn {
     proxy_gone: bool,
     /// The server has let go.
     pub(super) server_gone: bool,
+    /// The end of what comes up was told before that of what goes down.
+    pub(super) half_ended: bool,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
     /// A byte was changed on its way up.
@@ -61,6 +63,7 @@ impl<K: Kit> World<'_, K> {
             opened: false,
             proxy_gone: false,
             server_gone: false,
+            half_ended: false,
             up: Pipe::default(),
             down: Pipe::default(),
             tainted: false,
@@ -180,6 +183,10 @@ impl<K: Kit> World<'_, K> {
                     conn.up.take_bytes(count);
                 }
                 Arrived::Bytes(count) => self.read_up(id, count),
+                Arrived::Mark(Mark::HalfEnd) => {
+                    conn.up.take_mark();
+                    self.on_half_end(id);
+                }
                 Arrived::Mark(_) => {
                     conn.up.take_mark();
                     self.on_proxy_end(id);

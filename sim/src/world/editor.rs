@@ -110,6 +110,7 @@ impl<K: Kit> World<'_, K> {
         let client = match (user.act, named) {
             (Act::Open(first), None) => return self.open_client(user.client, first),
             (_, None) => return,
+            (_, Some(client)) if self.clients[client as usize].is_killed => return,
             (_, Some(client)) => client,
         };
         match user.act {

@@ -112,7 +112,7 @@ impl<K: Kit> World<'_, K> {
     fn judge_comeback(&mut self) {
         for client in 0..self.clients.len() as ClientId {
             let process = &self.clients[client as usize];
-            if process.status.is_final() {
+            if process.status.is_final() || process.is_killed {
                 continue;
             }
             let session = self.session_of(client);
@@ -154,6 +154,7 @@ impl<K: Kit> World<'_, K> {
         let process = &self.clients[client as usize];
         let who = self.client_name(client);
         match &process.status {
+            _ if process.is_killed => None,
             Status::Connected if !process.editor.is_satisfied() => {
                 Some(format!("{who} has {} requests without an answer", process.editor.open_requests()))
             }
@@ -213,6 +214,9 @@ impl<K: Kit> World<'_, K> {
         self.film(|_| Mark::Chapter { what: "all sessions end" });
         for client in 0..self.clients.len() as ClientId {
             let process = &self.clients[client as usize];
+            if process.is_killed {
+                continue;
+            }
             let link = process.link.filter(|link| !self.links[*link as usize].broken);
             if process.status == Status::Connected {
                 self.leaving.extend(link);
@@ -226,6 +230,7 @@ impl<K: Kit> World<'_, K> {
                 self.links[link as usize].broken = false;
                 self.hang_up(link);
             }
+            self.end_lonely_ssh(link);
         }
         let setting = &self.scenario.setting;
         let bytes = u64::try_from(ROOM_BYTES).expect("small") + u64::from(setting.window);

@@ -132,6 +132,7 @@ impl<K: Kit> World<'_, K> {
             FaultKind::NewsLate => trouble.news_late += 1,
             FaultKind::NewsTwice => trouble.news_twice += 1,
             FaultKind::ExitLate => trouble.exit_late += 1,
+            FaultKind::ClientKill => self.kill_client(client),
             FaultKind::ClientHang => {
                 self.clients[client as usize].hangs += 1;
                 self.freezes += 1;

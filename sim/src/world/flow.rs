@@ -72,12 +72,12 @@ impl<K: Kit> World<'_, K> {
                         return;
                     }
                 }
-                Arrived::Mark(_) => {
-                    if self.relay_of(proxy).is_none() {
+                Arrived::Mark(mark) => {
+                    let Some(conn) = self.relay_of(proxy) else {
                         return;
-                    }
+                    };
                     self.links[id as usize].up.take_mark();
-                    self.proxy_lost_client(proxy);
+                    self.pass_end_up(proxy, conn, mark);
                 }
             }
         }
@@ -154,6 +154,10 @@ impl<K: Kit> World<'_, K> {
                 break;
             };
             match arrived {
+                Arrived::Bytes(count) if link.is_orphaned => {
+                    link.down.take_bytes(count);
+                    self.find_nobody(id);
+                }
                 Arrived::Bytes(count) => self.read_down(id, count),
                 Arrived::Mark(mark) => {
                     link.down.take_mark();
@@ -230,6 +234,7 @@ impl<K: Kit> World<'_, K> {
                 Some(Notice::Exit(verdict)) => link.verdict = Some(verdict),
                 None => unreachable!("own bug: proxies of this world print notices only"),
             },
+            Mark::HalfEnd => {}
             Mark::End => {
                 if link.decoder.buffered_bytes() > 0 {
                     self.goals.reach(Goal::CutMidFrame);

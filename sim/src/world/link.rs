@@ -73,6 +73,8 @@ pub(super) struct Link {
     pub(super) broken: bool,
     /// The client's driver has stopped listening.
     pub(super) deaf: bool,
+    /// The client's process is no more: whatever comes for it finds nobody.
+    pub(super) is_orphaned: bool,
     /// The next byte that arrives at the host or at the client is changed.
     pub(super) corrupt_up: bool,
     pub(super) corrupt_down: bool,
@@ -150,6 +152,7 @@ impl<K: Kit> World<'_, K> {
             last_words: "",
             broken: false,
             deaf: self.dice.one_in(2),
+            is_orphaned: false,
             corrupt_up: false,
             corrupt_down: false,
             noise: 0,

@@ -27,6 +27,7 @@ mod availability;
 mod camera;
 mod client;
 mod conn;
+mod death;
 mod editor;
 mod ending;
 mod fault;
@@ -241,6 +242,8 @@ impl<'s, K: Kit> World<'s, K> {
             EventKind::Settle => self.on_settle(),
             EventKind::Tidy => self.on_tidy(),
             EventKind::Sweep => self.on_sweep(),
+            EventKind::OtherEnd => self.on_other_end(id),
+            EventKind::Orphan => self.on_orphan(id),
         }
     }
 
@@ -262,7 +265,7 @@ impl<'s, K: Kit> World<'s, K> {
                 },
                 What::Fault(_) => false,
             },
-            EventKind::ProxyStep | EventKind::ProxyTimer => self.proxies[id].hangs > 0,
+            EventKind::ProxyStep | EventKind::ProxyTimer | EventKind::OtherEnd => self.proxies[id].hangs > 0,
             EventKind::ConnDown => self.proxies[self.conns[id].proxy as usize].hangs > 0,
             EventKind::ConnUp | EventKind::HalfTimeout => {
                 self.conns[id].server.is_some_and(|server_id| server(server_id as usize))
@@ -277,7 +280,8 @@ impl<'s, K: Kit> World<'s, K> {
             | EventKind::Heal
             | EventKind::Settle
             | EventKind::Tidy
-            | EventKind::Sweep => false,
+            | EventKind::Sweep
+            | EventKind::Orphan => false,
         }
     }
 

@@ -12,7 +12,9 @@ use reattach::session::Time;
 pub(super) enum Mark {
     /// A line on standard error, by its number.
     Line(u32),
-    /// No more bytes will come.
+    /// No more bytes will come; the other direction is open still.
+    HalfEnd,
+    /// No more bytes will come, and nobody takes any.
     End,
     /// The exit status of the process at the other end.
     Exit,

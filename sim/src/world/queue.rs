@@ -48,6 +48,8 @@ events! {
     LinkKill,
     /// A proxy takes its next step.
     ProxyStep,
+    /// The other half of a proxy's client's side has ended, too.
+    OtherEnd,
     /// A proxy's machine asked to be woken.
     ProxyTimer,
     /// Bytes of a connection arrive at the server.
@@ -80,6 +82,8 @@ events! {
     Tidy,
     /// Is anything left?
     Sweep,
+    /// Has the server of a session ended whose client has died?
+    Orphan,
 }
 
 impl Event {

@@ -197,7 +197,8 @@ impl<K: Kit> World<'_, K> {
 
     /// A transport has ended. Where the server had closed it before, this changes nothing.
     pub(super) fn server_transport_lost(&mut self, id: ServerId, conn: ConnId) {
-        let news = Input::Transport(u64::from(conn), News::Lost);
+        let half = self.conns[conn as usize].half_ended;
+        let news = Input::Transport(u64::from(conn), if half { News::OutputEnded } else { News::Lost });
         let now = self.host_now();
         let process = &mut self.servers[id as usize];
         let limit = reattach::proto::limits::SUSPENSION_MIN;

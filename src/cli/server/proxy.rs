@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::exit_code;
-use crate::cli::usage::parse_time;
+use crate::cli::usage::{TimeOrOff, parse_time, parse_time_or_off};
 use crate::cli::voice;
 use crate::host::identifier::Identifier;
 use crate::host::launcher::Launcher;
@@ -46,6 +46,13 @@ pub(super) struct Proxy {
     /// How long the server lives if no client ever attaches
     #[arg(long, value_name = "DURATION", value_parser = parse_time)]
     unmet_lifetime: Option<Duration>,
+    /// How long the server of an ephemeral session lives once its client has died, or `off` for as long
+    /// as without a client
+    #[arg(long, value_name = "DURATION|off", value_parser = parse_time_or_off, requires = "ephemeral")]
+    orphan_lifetime: Option<TimeOrOff>,
+    /// The client has started this very process, and holds the other ends of its standard streams
+    #[arg(long)]
+    near: bool,
     /// Let the server remove all its files after an end that its client knows of
     #[arg(long)]
     ephemeral: bool,
@@ -93,6 +100,7 @@ impl Proxy {
             server_arguments,
             ephemeral: self.ephemeral,
             always_relay: std::env::var_os(ALWAYS_RELAY).is_some(),
+            is_near: self.near,
         }
     }
 
@@ -112,6 +120,9 @@ impl Proxy {
         arguments.extend(["--unmet-lifetime".into(), lifetime(self.unmet_lifetime, UNMET_LIFETIME)]);
         if self.ephemeral {
             arguments.push("--ephemeral".into());
+        }
+        if let Some(lifetime) = self.orphan_lifetime {
+            arguments.extend(["--orphan-lifetime".into(), lifetime.to_string().into()]);
         }
         if !self.command.is_empty() {
             arguments.push("--".into());

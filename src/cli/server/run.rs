@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{exit_code, fail};
-use crate::cli::usage::{self, parse_time};
+use crate::cli::usage::{self, TimeOrOff, parse_time, parse_time_or_off};
 use crate::host::application::Application;
 use crate::host::identifier::Identifier;
 use crate::host::life::{Life, Starter, Stillborn};
@@ -16,7 +16,7 @@ use crate::host::lock::LockError;
 use crate::host::log;
 use crate::host::paths::Place;
 use crate::io::room;
-use crate::proto::limits::{IDLE_LIFETIME, UNMET_LIFETIME};
+use crate::proto::limits::{IDLE_LIFETIME, ORPHAN_LIFETIME, UNMET_LIFETIME};
 use crate::proto::verdict::{EXIT_ALREADY_RUNNING, EXIT_NOT_STARTED};
 use crate::session::ServerConfig;
 
@@ -46,6 +46,10 @@ pub(super) struct Run {
     /// How long to live if no client ever attaches
     #[arg(long, value_name = "DURATION", value_parser = parse_time, default_value = "2m")]
     unmet_lifetime: Duration,
+    /// How long to live once the client of an ephemeral session has died, or `off` for as long as
+    /// without a client
+    #[arg(long, value_name = "DURATION|off", value_parser = parse_time_or_off, default_value = "30s", requires = "ephemeral")]
+    orphan_lifetime: TimeOrOff,
     /// Remove all files after an end that the client knows of
     #[arg(long)]
     ephemeral: bool,
@@ -81,6 +85,8 @@ impl Run {
         let config = ServerConfig {
             idle_lifetime: self.idle_lifetime,
             unmet_lifetime: self.unmet_lifetime,
+            nameless: self.ephemeral,
+            orphan_lifetime: self.orphan_lifetime.0,
             ..ServerConfig::default()
         };
         let command = (!self.command.is_empty()).then_some(self.command);
@@ -148,4 +154,8 @@ fn start_log() {
 }
 
 // The defaults above are those of the limits, where their why is written.
-const _: () = assert!(IDLE_LIFETIME.as_secs() == 24 * 60 * 60 && UNMET_LIFETIME.as_secs() == 2 * 60);
+const _: () = assert!(
+    IDLE_LIFETIME.as_secs() == 24 * 60 * 60
+        && UNMET_LIFETIME.as_secs() == 2 * 60
+        && ORPHAN_LIFETIME.as_secs() == 30
+);

@@ -246,7 +246,7 @@ impl Client {
         match bye.reason {
             ByeReason::TakenOver => self.end_refused(Refused::TakenOver, cause),
             ByeReason::ProtocolError => self.on_violation(now, bye.message),
-            ByeReason::Closed | ByeReason::Unknown => self.lose(now, cause, None),
+            ByeReason::Closed | ByeReason::Lost | ByeReason::Unknown => self.lose(now, cause, None),
         }
     }
 

@@ -38,6 +38,10 @@ pub enum News {
     Frame(Frame),
     /// What came is no frame; one sentence.
     Garbled(String),
+    /// Nothing more will come, and nothing half is left of what came; the output is open still.
+    InputEnded,
+    /// And nobody takes the output any more, either.
+    OutputEnded,
     /// The transport has ended.
     Lost,
 }
@@ -85,6 +89,8 @@ pub enum Cause {
     Takeover,
     /// The transport ended.
     Lost,
+    /// The client has ended, and its link is well.
+    Death,
     /// Nothing came for too long.
     Silence,
     /// The client said goodbye to the transport.
@@ -113,6 +119,7 @@ impl fmt::Display for Cause {
             Cause::Hello => f.write_str("hello"),
             Cause::Takeover => f.write_str("takeover"),
             Cause::Lost => f.write_str("transport lost"),
+            Cause::Death => f.write_str("the client has died, its link is well"),
             Cause::Silence => f.write_str("no sign of life"),
             Cause::Bye => f.write_str("bye"),
             Cause::Violation(what) => write!(f, "protocol violated: {what}"),
@@ -134,6 +141,7 @@ mod tests {
             (told(Status::Attached(7), Cause::Hello), "Attached(7): hello"),
             (told(Status::Attached(7), Cause::Takeover), "Attached(7): takeover"),
             (told(Status::Detached, Cause::Lost), "Detached: transport lost"),
+            (told(Status::Detached, Cause::Death), "Detached: the client has died, its link is well"),
             (told(Status::Detached, Cause::Silence), "Detached: no sign of life"),
             (told(Status::Detached, Cause::Bye), "Detached: bye"),
             (told(Status::Detached, violation), "Detached: protocol violated: a gap"),

@@ -7,6 +7,7 @@
 //! Sockets, processes and files are left to the host, the client's side to the client.
 
 mod io;
+mod parting;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::collections::VecDeque;
 
 pub use io::{Cause, Effect, Input, News, Status, TransportId};
 
+use self::parting::Parting;
 use self::state::{Attaching, Link, State};
 use super::config::ServerConfig;
 use super::inbox::{Arrival, Inbox};
@@ -108,8 +110,11 @@ impl Server {
         }
         match &self.state {
             State::Unmet { until } if now >= *until => self.end_unless_exited(GoneReason::Unmet),
-            State::Detached { until } if now >= *until => self.end_unless_exited(GoneReason::Idle),
+            State::Detached { until, absence } if now >= *until => self.end_unless_exited(absence.end()),
             State::Attached(link) if now >= link.silent_at => self.drop_link(now, None, Cause::Silence),
+            State::Attached(link) if link.parting.is_some_and(|parting| now >= parting.until()) => {
+                self.on_parting_due(now);
+            }
             State::Attached(_) => self.inbox.handle_timeout(now),
             State::Unmet { .. } | State::Detached { .. } | State::Ended(_) => {}
         }
@@ -130,6 +135,11 @@ impl Server {
         let State::Attached(link) = &mut self.state else {
             return None;
         };
+        if let Some(parting) = &mut link.parting {
+            // What was acknowledged before may be again, whatever the client knows.
+            let word = parting.ask().then(|| Frame::Ack(self.inbox.consumed()));
+            return word.map(|frame| (link.transport, frame));
+        }
         let frame = (link.welcome.take().map(Frame::Welcome))
             .or_else(|| link.pong.take().map(Frame::Pong))
             .or_else(|| self.inbox.take_ack(self.outbox.has_next_frame()).map(Frame::Ack))
@@ -140,8 +150,11 @@ impl Server {
     /// When [`Server::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Time> {
         let state = match &self.state {
-            State::Unmet { until } | State::Detached { until } => Some(*until),
-            State::Attached(link) => earliest([Some(link.silent_at), self.inbox.ack_at()]),
+            State::Unmet { until } | State::Detached { until, .. } => Some(*until),
+            State::Attached(link) => {
+                let parting = link.parting.map(|parting| parting.until());
+                earliest([Some(link.silent_at), self.inbox.ack_at(), parting])
+            }
             State::Ended(_) => None,
         };
         earliest([state, self.attaching.front().map(|attaching| attaching.until)])
@@ -217,6 +230,13 @@ impl Server {
             (State::Attached(link), News::Garbled(what)) if link.transport == transport => {
                 self.on_violation(now, what);
             }
+            (State::Attached(link), News::InputEnded) if link.transport == transport => {
+                self.on_input_ended(now);
+            }
+            (State::Attached(link), News::OutputEnded) if link.transport == transport => {
+                let answered = link.parting.is_some_and(|parting| parting.is_answered(now));
+                self.drop_link(now, None, if answered { Cause::Death } else { Cause::Lost });
+            }
             (State::Attached(link), News::Lost) if link.transport == transport => {
                 self.drop_link(now, None, Cause::Lost);
             }
@@ -249,7 +269,7 @@ impl Server {
                 self.attaching.remove(place);
                 self.effects.push_back(Effect::Close(transport, Some(self.protocol_error(what))));
             }
-            News::Lost => {
+            News::InputEnded | News::OutputEnded | News::Lost => {
                 self.attaching.remove(place);
                 self.effects.push_back(Effect::Close(transport, None));
             }
@@ -323,7 +343,7 @@ impl Server {
             window: self.inbox.window(),
         };
         let silent_at = now + self.config.silence_max;
-        let link = Link { transport, silent_at, welcome: Some(welcome), pong: None };
+        let link = Link { transport, silent_at, welcome: Some(welcome), pong: None, parting: None };
         self.enter(State::Attached(link), if same { Cause::Hello } else { Cause::Takeover });
     }
 
@@ -394,7 +414,7 @@ impl Server {
                 }
                 self.end(GoneReason::Closed);
             }
-            ByeReason::TakenOver | ByeReason::ProtocolError | ByeReason::Unknown => {
+            ByeReason::TakenOver | ByeReason::ProtocolError | ByeReason::Lost | ByeReason::Unknown => {
                 self.drop_link(now, None, Cause::Bye);
             }
         }
@@ -429,13 +449,6 @@ impl Server {
         self.end(self.exit.map_or(reason, GoneReason::Exited));
     }
 
-    fn drop_link(&mut self, now: Time, bye: Option<Frame>, cause: Cause) {
-        if let State::Attached(link) = &self.state {
-            self.effects.push_back(Effect::Close(link.transport, bye));
-            self.enter(State::Detached { until: now + self.config.idle_lifetime }, cause);
-        }
-    }
-
     /// The transports stay open until the process ends: their end and the lock's come together,
     /// so that a proxy can tell at once that the server is gone.
     fn end(&mut self, reason: GoneReason) {
@@ -462,8 +475,11 @@ impl Server {
             attaching.until = attaching.until.max(later);
         }
         match &mut self.state {
-            State::Unmet { until } | State::Detached { until } => *until = (*until).max(later),
-            State::Attached(link) => link.silent_at = link.silent_at.max(later),
+            State::Unmet { until } | State::Detached { until, .. } => *until = (*until).max(later),
+            State::Attached(link) => {
+                link.silent_at = link.silent_at.max(later);
+                link.parting = link.parting.map(|_| Parting::untold(now));
+            }
             State::Ended(_) => {}
         }
     }

@@ -1,6 +1,7 @@
 //! The server's states: each owns what dies with it.
 
 use super::io::TransportId;
+use super::parting::Parting;
 use crate::proto::{GoneReason, Welcome};
 use crate::session::time::Time;
 
@@ -22,7 +23,7 @@ pub(super) enum State {
     /// A client is attached.
     Attached(Link),
     /// The owner is away; what the application says is kept up to the bound.
-    Detached { until: Time },
+    Detached { until: Time, absence: Absence },
     /// About to end.
     Ended(GoneReason),
 }
@@ -37,6 +38,17 @@ pub(super) struct Link {
     pub(super) welcome: Option<Welcome>,
     /// The answer to its last Ping, until it was sent.
     pub(super) pong: Option<u64>,
+    /// Its input has ended without a goodbye.
+    pub(super) parting: Option<Parting>,
+}
+
+/// What is known of the client that is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Absence {
+    /// It may come back.
+    Away,
+    /// It has died.
+    Dead,
 }
 
 /// A transport that has not said Hello.

@@ -4,6 +4,7 @@
 
 mod driver;
 mod pairs;
+mod parting;
 mod sequences;
 
 use std::time::Duration;

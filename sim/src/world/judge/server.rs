@@ -20,6 +20,8 @@ pub(in crate::world) struct Before {
     owner: Option<SessionId>,
     attached: Option<u64>,
     ended: bool,
+    /// How long nobody was attached.
+    away: Option<Duration>,
 }
 
 impl<K: Kit> World<'_, K> {
@@ -83,6 +85,7 @@ impl<K: Kit> World<'_, K> {
             owner: machine.and_then(|machine| machine.owner()),
             attached: machine.and_then(|machine| machine.attached()),
             ended: process.has_ended(),
+            away: process.truth.detached_at.map(|since| self.host_now().since(since)),
         }
     }
 
@@ -117,6 +120,10 @@ impl<K: Kit> World<'_, K> {
         if before.ended {
             self.goals.reach(Goal::Ending);
             return;
+        }
+        let setting = &self.scenario.setting;
+        if accepted && owner && setting.nameless && before.away >= Some(setting.orphan_lifetime) {
+            self.goals.reach(Goal::NotOrphaned);
         }
         if accepted && owner && before.attached.is_some() {
             self.goals.reach(Goal::ZombieDisplaced);
@@ -158,13 +165,24 @@ impl<K: Kit> World<'_, K> {
             GoneReason::Idle => truth.met && away >= setting.idle_lifetime,
             GoneReason::Unmet => !truth.met && away >= setting.unmet_lifetime,
             GoneReason::Closed => owner.is_some_and(|session| session.closed_by_user),
+            // Nobody else's death counts, and a name is somebody else's to come back to.
+            GoneReason::Orphaned => {
+                let died = setting.nameless && owner.is_some_and(|session| session.death.is_some());
+                died && away >= setting.orphan_lifetime.min(setting.idle_lifetime)
+            }
             // Its client has heard everything, or did not come for it.
-            GoneReason::Exited(exit) => process.program.exit == Some(exit) && (all_said || away >= lifetime),
+            GoneReason::Exited(exit) => {
+                let orphaned = owner.is_some_and(|session| session.death.is_some()) && setting.nameless;
+                let lifetime = if orphaned { lifetime.min(setting.orphan_lifetime) } else { lifetime };
+                process.program.exit == Some(exit) && (all_said || away >= lifetime)
+            }
             GoneReason::Stopped | GoneReason::Replaced => truth.terminated,
             GoneReason::Crashed | GoneReason::Rebooted | GoneReason::Unknown => false,
         };
         if reason == GoneReason::Replaced {
             self.goals.reach(Goal::Replaced);
+        } else if reason == GoneReason::Orphaned {
+            self.goals.reach(Goal::Orphaned);
         }
         let tainted = truth.tainted || owner.is_some_and(|session| session.tainted);
         self.judge(Promise::EndJustified, holds || tainted, || {

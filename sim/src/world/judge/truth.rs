@@ -208,6 +208,7 @@ impl<K: Kit> World<'_, K> {
             | GoneReason::Idle
             | GoneReason::Unmet
             | GoneReason::Closed
+            | GoneReason::Orphaned
             | GoneReason::Exited(_) => false,
         }
     }

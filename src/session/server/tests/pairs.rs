@@ -54,11 +54,26 @@ fn states() -> Vec<(&'static str, (Server, Time))> {
     let mut ended = attached.clone();
     ended.handle_input(at(1_000), Input::Stop(GoneReason::Stopped));
 
+    let mut parting = attached.clone();
+    parting.config.nameless = true;
+    parting.handle_input(at(1_000), Input::Transport(CURRENT, News::InputEnded));
+    let mut asked = parting.clone();
+    let mut asked_at = at(1_000);
+    while transmit(&mut asked).is_empty() {
+        asked_at = asked.poll_timeout().expect("it looks at the other half");
+        asked.handle_timeout(asked_at);
+    }
+    let mut orphaned = asked.clone();
+    orphaned.handle_input(asked_at, Input::Transport(CURRENT, News::OutputEnded));
+
     let mut states = vec![
         ("Unmet", (unmet, at(0))),
         ("Attached", (attached, at(1_000))),
         ("Attached, program ended", (exiting, at(1_000))),
+        ("Attached, input ended", (parting, at(1_000))),
+        ("Attached, asked", (asked, asked_at)),
         ("Detached", (detached, at(1_000))),
+        ("Detached, client dead", (orphaned, asked_at)),
         ("Ended", (ended, at(1_000))),
     ];
     for (_, (server, now)) in &mut states {
@@ -107,6 +122,8 @@ fn happenings() -> Vec<(String, Happening)> {
     add("Heard", Happening::Current(News::Heard));
     add("Garbled", Happening::Current(News::Garbled("noise".to_owned())));
     add("Lost", Happening::Current(News::Lost));
+    add("input ended", Happening::Current(News::InputEnded));
+    add("output ended", Happening::Current(News::OutputEnded));
     let frames = [
         ("Data", input(2, 1)),
         ("Data again", input(1, 1)),

@@ -77,6 +77,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Told::News(News::Heard)),
         1 => Just(Told::News(News::Garbled("noise".to_owned()))),
         3 => Just(Told::News(News::Lost)),
+        1 => Just(Told::News(News::InputEnded)),
+        1 => Just(Told::News(News::OutputEnded)),
     ];
     let output = (0..6usize).prop_map(|bytes| Input::Output(Channel::Output, vec![b'o'; bytes].into()));
     let app = prop_oneof![
