@@ -8,7 +8,6 @@ use std::io;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::task::Poll;
-use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
@@ -313,16 +312,11 @@ async fn never_attached(client: Client) -> Ending {
     }
 }
 
-/// Time until the client tries again by itself, if it will.
-fn next_try_in(_client: &Client) -> Option<Duration> {
-    None
-}
-
 /// Reports the states until a final one.
 async fn report(client: Client, mut reporter: Reporter) {
     let mut change = client.last_change();
     loop {
-        reporter.tell(&change, next_try_in(&client));
+        reporter.tell(&change, client.next_try_in());
         if change.status.is_final() {
             return;
         }

@@ -24,6 +24,8 @@ pub struct Reporter {
     troubled: bool,
     /// There was a session to lose.
     attached: bool,
+    /// A pause was told, and nothing but single attempts came since.
+    pauses: bool,
 }
 
 /// One change for programs.
@@ -63,6 +65,7 @@ impl Reporter {
             target: args.target().name(),
             troubled: false,
             attached: false,
+            pauses: false,
         }
     }
 
@@ -107,8 +110,18 @@ impl Reporter {
         let cause = &change.cause;
         let troubled = std::mem::replace(&mut self.troubled, !is_well(&change.status));
         self.attached |= change.status == Status::Connected;
+        let paused = self.pauses;
+        let is_single = matches!(change.status, Status::Reconnecting(_))
+            && matches!(cause, Cause::Patience | Cause::Activity);
+        self.pauses = change.status == Status::ReconnectExhausted || (paused && is_single);
         match &change.status {
-            Status::Connecting | Status::Closed(_) => None,
+            Status::Connecting => match cause {
+                Cause::Exited(..) => {
+                    Some(format!("{} turned the login away ({cause}); trying again", self.target))
+                }
+                _ => None,
+            },
+            Status::Closed(_) => None,
             Status::Reconnecting(_) | Status::ReconnectFailed(_) if !self.attached => {
                 (!troubled).then(|| format!("not connected yet ({cause}); trying again"))
             }
@@ -119,6 +132,8 @@ impl Reporter {
             Status::HeartbeatMissed(1) => Some("the server does not answer; still waiting".to_owned()),
             Status::HeartbeatMissed(_) => None,
             Status::Reconnecting(1) if !troubled => Some(format!("the link is lost ({cause}); reconnecting")),
+            // The attempt of a pause, and its failure, are quiet: that it is tried was told.
+            Status::Reconnecting(_) | Status::ReconnectExhausted if paused && self.pauses => None,
             Status::Reconnecting(k) => Some(format!("reconnecting, attempt {k}")),
             Status::ReconnectFailed(0) => {
                 Some(format!("the link is lost again ({cause}); reconnecting soon"))

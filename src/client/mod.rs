@@ -15,6 +15,7 @@ mod transport;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -187,6 +188,12 @@ impl Client {
             client.changes.back().filter(newer).and_then(|_| client.changes.iter().find(newer)).cloned()
         };
         self.shared.port.wait(|inner| next(&inner.machine)).await
+    }
+
+    /// Time until the next attempt to connect or to come back, if one is planned.
+    pub fn next_try_in(&self) -> Option<Duration> {
+        let now = self.shared.port.now();
+        self.shared.port.lock().machine.machine.next_try_at().map(|at| at.since(now))
     }
 
     /// Number of the attempt that is current, or was the last.

@@ -20,8 +20,8 @@ use smol::future::or;
 use crate::place::{PATIENCE, Place, signal};
 
 /// Retries that do not make a test wait, and as many as it takes.
-pub(crate) const RESTLESS: [&str; 6] =
-    ["--backoff-min", "1ms", "--backoff-max", "5ms", "--max-attempts", "1000"];
+pub(crate) const RESTLESS: [&str; 8] =
+    ["--backoff-min", "1ms", "--backoff-max", "5ms", "--max-attempts", "1000", "--allowance", "off"];
 
 /// The program that hosts itself: answers each line with its number and the line.
 pub(crate) const COUNTER: [&str; 3] = [env!("CARGO_BIN_EXE_reattach"), "demo-part", "program"];
@@ -61,6 +61,7 @@ pub(crate) struct Event {
     pub(crate) attempt: u64,
     pub(crate) reason: Option<serde_json::Value>,
     pub(crate) message: Option<String>,
+    pub(crate) cause: String,
     pub(crate) time: String,
     pub(crate) uptime_ms: u64,
     /// When it was read here.

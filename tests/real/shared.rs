@@ -76,7 +76,6 @@ impl Drop for Shared {
 }
 
 #[test]
-#[ignore = "waits for a client that goes its own way past a shared connection that is dead"]
 fn a_shared_connection_that_is_dead_is_passed_by_and_left_alone() {
     let Some(shared) = Shared::new() else { return };
     let mut client = shared.client(&["--heartbeat-interval", "400ms"]);
@@ -99,7 +98,7 @@ fn a_shared_connection_that_is_dead_is_passed_by_and_left_alone() {
 }
 
 #[test]
-#[ignore = "takes ten minutes, as often as a client may try"]
+#[ignore = "takes two minutes"]
 fn however_often_a_session_comes_back_it_has_one_ssh() {
     const TIMES: usize = 200;
     let Some(shared) = Shared::new() else { return };

@@ -407,7 +407,7 @@ fn a_hint_without_a_token_is_told_as_the_new_budget_that_it_gives() {
     news(&mut client, now, lost());
     news(&mut client, now, lost());
     assert_eq!(client.status(), Status::ReconnectFailed(1));
-    now = now + SECOND;
+    now += SECOND;
     let effects = input(&mut client, now, Input::NetworkUp);
     assert_eq!(effects, [Effect::Status(Status::ReconnectFailed(0), Cause::NetworkUp)]);
 }

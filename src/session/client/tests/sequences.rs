@@ -312,7 +312,7 @@ impl Watched {
         };
         for (count, from) in self.opened_at.iter().rev().enumerate() {
             let allowed = u128::from(burst) + self.now.since(*from).as_micros() / every.as_micros();
-            assert!(count as u128 + 1 <= allowed, "{} attempts since {from}", count + 1);
+            assert!((count as u128) < allowed, "{} attempts since {from}", count + 1);
         }
     }
 
