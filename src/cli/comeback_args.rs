@@ -28,10 +28,10 @@ pub struct ComebackArgs {
     /// What you send during a pause is a reason to try at once.
     #[arg(long, value_enum, value_name = "WHETHER", default_value_t = Switch::On)]
     try_on_input: Switch,
-    /// Attempts that may follow each other at once, and the time after which one more may be made; or
-    /// `off` for no bound.
-    #[arg(long, value_name = "N/TIME", default_value = "5/3s", value_parser = parse_allowance)]
-    allowance: AllowanceOrOff,
+    /// Attempts that may follow each other at once, and the time after which one more may be made, or
+    /// `off` for no bound [default: 5/3s; 5/500ms on this machine, where nobody logs in].
+    #[arg(long, value_name = "N/TIME", value_parser = parse_allowance)]
+    allowance: Option<AllowanceOrOff>,
     /// Longest time for a reconnect to reach the server, or `off`, if a password has to be typed each time.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_time_or_off)]
     open_timeout: TimeOrOff,
@@ -46,6 +46,15 @@ pub enum Switch {
     Off,
 }
 
+/// Where the server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine: an attempt is no login, only a process.
+    Here,
+    /// Anywhere else.
+    Elsewhere,
+}
+
 /// An allowance that can be off.
 #[derive(Clone, Debug)]
 struct AllowanceOrOff(Option<AllowanceConfig>);
@@ -56,12 +65,20 @@ impl ComebackArgs {
     pub fn apply(
         &self,
         config: ClientConfig,
+        place: Place,
         idle_lifetime: Option<Duration>,
         at_terminal: bool,
     ) -> ClientConfig {
         let lasts = match self.patience {
             Some(TimeOrOff(lasts)) => lasts,
             None => Some(idle_lifetime.unwrap_or(limits::IDLE_LIFETIME)),
+        };
+        let allowance = match (&self.allowance, place) {
+            (Some(AllowanceOrOff(allowance)), _) => allowance.clone(),
+            (None, Place::Elsewhere) => Some(AllowanceConfig::default()),
+            (None, Place::Here) => {
+                Some(AllowanceConfig { every: limits::ALLOWANCE_EVERY_HERE, ..AllowanceConfig::default() })
+            }
         };
         let longest = self.open_timeout.0.unwrap_or(limits::OPEN_TIMEOUT);
         ClientConfig {
@@ -73,7 +90,7 @@ impl ComebackArgs {
             },
             patience: lasts.map(|lasts| PatienceConfig { lasts, ..PatienceConfig::default() }),
             heeds_activity: self.try_on_input == Switch::On,
-            allowance: self.allowance.0.clone(),
+            allowance,
             open_timeout: self.open_timeout.0,
             open_timeout_min: if at_terminal { longest } else { limits::OPEN_TIMEOUT_MIN },
             ..config
@@ -115,6 +132,7 @@ const _: () = assert!(
         && limits::OPEN_TIMEOUT.as_secs() == 60
         && limits::ALLOWANCE_BURST == 5
         && limits::ALLOWANCE_EVERY.as_secs() == 3
+        && limits::ALLOWANCE_EVERY_HERE.as_millis() == 500
 );
 
 #[cfg(test)]
@@ -132,7 +150,7 @@ mod tests {
     fn config(words: &[&str], idle_lifetime: Option<Duration>, at_terminal: bool) -> ClientConfig {
         let words = std::iter::once("reattach").chain(words.iter().copied());
         let args = Words::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
-        args.comeback.apply(ClientConfig::default(), idle_lifetime, at_terminal)
+        args.comeback.apply(ClientConfig::default(), Place::Elsewhere, idle_lifetime, at_terminal)
     }
 
     #[test]
@@ -166,6 +184,16 @@ mod tests {
             (off.patience, off.allowance, off.heeds_activity, off.open_timeout),
             (None, None, false, None)
         );
+    }
+
+    #[test]
+    fn on_this_machine_nobody_logs_in() {
+        let args = Words::try_parse_from(["reattach"]).unwrap().comeback;
+        let here = args.apply(ClientConfig::default(), Place::Here, None, false);
+        assert_eq!(here.allowance.unwrap().every, limits::ALLOWANCE_EVERY_HERE);
+        let args = Words::try_parse_from(["reattach", "--allowance", "5/3s"]).unwrap().comeback;
+        let here = args.apply(ClientConfig::default(), Place::Here, None, false);
+        assert_eq!(here, ClientConfig::default(), "unless it is said");
     }
 
     #[test]

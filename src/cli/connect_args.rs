@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::comeback_args::ComebackArgs;
+use super::comeback_args::{ComebackArgs, Place};
 use super::on_state::OnState;
 use super::usage::{TimeOrOff, parse_time, parse_time_or_off};
 use crate::client::{OrphanLifetime, Route, Target};
@@ -157,7 +157,8 @@ impl ConnectArgs {
             ..ClientConfig::default()
         };
         let at_terminal = rustix::termios::isatty(rustix::stdio::stdin());
-        self.comeback.apply(config, self.idle_lifetime, at_terminal)
+        let place = if self.local { Place::Here } else { Place::Elsewhere };
+        self.comeback.apply(config, place, self.idle_lifetime, at_terminal)
     }
 
     /// What is wrong with the words together, in one sentence.

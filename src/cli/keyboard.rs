@@ -4,15 +4,19 @@
 //! ssh asks on the terminal itself, and what is typed goes to whoever reads first. So a standard input
 //! that is a terminal is read only while attached: no transport is being opened then. What is typed
 //! meanwhile waits in the terminal. It is the hosted program's if nobody asks; who asks throws it away
-//! first, as everybody who reads passwords does. A pipe or a file is nobody else's, and is read ahead.
+//! first, as everybody who reads passwords does. Whoever types during a pause, in which nobody asks for
+//! anything, wants the session back: that is told, and not read. A pipe or a file is nobody else's, and is
+//! read ahead.
 
 use std::io;
 
 use bytes::Bytes;
 use smol::future::or;
 
-use crate::client::Client;
+use crate::client::{Client, Status};
+use crate::io::sleep::Sleep;
 use crate::io::stdio::Source;
+use crate::proto::limits::ACTIVITY_PACE;
 
 /// Reads what is there, once it may be read.
 ///
@@ -24,10 +28,10 @@ pub(super) async fn read(client: &Client, input: &mut Source) -> io::Result<Byte
         return input.read().await;
     }
     loop {
-        until(client, true).await;
+        attached(client, input).await;
         // The state is asked first: whoever is about to ask was started after it had changed.
         let left = async {
-            until(client, false).await;
+            lost(client).await;
             None
         };
         if let Some(read) = or(left, async { Some(input.read().await) }).await {
@@ -36,10 +40,44 @@ pub(super) async fn read(client: &Client, input: &mut Source) -> io::Result<Byte
     }
 }
 
-/// Waits until the session is attached, or is not.
-async fn until(client: &Client, is_attached: bool) {
+/// Waits until the session is attached.
+async fn attached(client: &Client, input: &Source) {
     let mut change = client.last_change();
-    while change.status.is_attached() != is_attached {
+    let mut noticed_bytes = 0;
+    while !change.status.is_attached() {
+        let next = client.changed(&change);
+        change = match change.status {
+            Status::ReconnectFailed(_) | Status::ReconnectExhausted => {
+                or(next, tell_of_typing(client, input, &mut noticed_bytes)).await
+            }
+            Status::Connecting
+            | Status::Connected
+            | Status::HeartbeatMissed(_)
+            | Status::Reconnecting(_)
+            | Status::ServerNotRunning(_)
+            | Status::Refused(_)
+            | Status::Closed(_) => next.await,
+        };
+    }
+}
+
+/// Tells the client whenever more was typed than before.
+async fn tell_of_typing<T>(client: &Client, input: &Source, noticed_bytes: &mut u64) -> T {
+    loop {
+        let bytes = input.waiting_bytes().await;
+        if bytes > *noticed_bytes {
+            client.activity();
+        }
+        *noticed_bytes = bytes;
+        // What was noticed stays there, so that the terminal does not tell of more.
+        Sleep::after(ACTIVITY_PACE).await;
+    }
+}
+
+/// Waits until the session is not attached.
+async fn lost(client: &Client) {
+    let mut change = client.last_change();
+    while change.status.is_attached() {
         change = client.changed(&change).await;
     }
 }

@@ -211,6 +211,11 @@ impl Client {
         self.input(machine::Input::Retry);
     }
 
+    /// The user does something that waits for the session: what is sent says so by itself.
+    pub fn activity(&self) {
+        self.input(machine::Input::Activity);
+    }
+
     /// The machine woke up. A suspension is noticed without being told, a little later.
     pub fn wake(&self) {
         self.input(machine::Input::Wake);

@@ -5,7 +5,7 @@
 //! [`mode`](super::mode). A terminal is shared with the shell and never changed: it is asked
 //! first. A file is always ready, on a thread of its own.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
@@ -105,6 +105,20 @@ impl Source {
     /// Whether it is a terminal, which others may read as well.
     pub fn is_terminal(&self) -> bool {
         matches!(self.stream, Stream::Asked(_))
+    }
+
+    /// Waits until a terminal has something to read, and leaves it there: how many bytes. For ever, if that
+    /// cannot be told.
+    pub async fn waiting_bytes(&self) -> u64 {
+        let Stream::Asked(fd) = &self.stream else {
+            return pending().await;
+        };
+        while fd.readable().await.is_ok() {
+            if let Ok(bytes @ 1..) = rustix::io::ioctl_fionread(fd) {
+                return bytes;
+            }
+        }
+        pending().await
     }
 
     /// Reads what is there, without waiting; `None` if nothing is.

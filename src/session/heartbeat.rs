@@ -94,6 +94,11 @@ impl Heartbeat {
         Some(nonce)
     }
 
+    /// Whether a probe of a wake-up or another network went unanswered for all its time.
+    pub fn is_unanswered(&self, now: Time) -> bool {
+        now >= self.due_at && self.urgent.is_some_and(|urgent| self.heard_at < urgent.credible_from)
+    }
+
     /// What is due now.
     pub fn beat(&mut self, now: Time) -> Beat {
         if now >= self.due_at

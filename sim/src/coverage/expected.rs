@@ -31,6 +31,7 @@ const DAMAGE: Expected = Seldom("it takes a changed byte at the right place");
 const SHORT: Expected = Seldom("the state lasts a moment, and this is not often done in it");
 const OLD: Expected = Never("without a transport all news is old");
 const EARLY: Expected = Never("the Hello follows the preamble at once, and before it nothing is a frame");
+const AT_ONCE: Expected = Seldom("of a thousand immediate retries one has no spread at all");
 const NO_ARROW: Expected = Never("the machine has no such arrow");
 
 impl Expect<ClientState> for ClientInput {
@@ -42,13 +43,21 @@ impl Expect<ClientState> for ClientInput {
                 Never("a user whose session is over sends nothing")
             }
             (
-                I::Signal | I::Finish | I::Wake | I::NetworkUp | I::Retry | I::Restart | I::Close,
+                I::Signal
+                | I::Finish
+                | I::Activity
+                | I::Wake
+                | I::NetworkUp
+                | I::Retry
+                | I::Restart
+                | I::Close,
                 S::ConnectingAsked | S::ReconnectingAsked | S::HeartbeatMissed | S::ReconnectExhausted,
             ) => SHORT,
             (
                 I::Send
                 | I::Signal
                 | I::Finish
+                | I::Activity
                 | I::Wake
                 | I::NetworkUp
                 | I::Retry
@@ -107,20 +116,19 @@ impl Expect<ClientState> for ClientState {
         use ClientState as S;
         match (self, to) {
             (S::Connecting, S::ConnectingAsked | S::ServerNotRunning | S::Refused | S::Closed) => Always,
-            (S::Connecting | S::ConnectingAsked | S::ReconnectingAsked, S::Reconnecting) => Always,
+            (S::Connecting | S::ConnectingAsked | S::ReconnectingAsked, S::ReconnectFailed) => Always,
+            (S::Connecting | S::ConnectingAsked | S::ReconnectingAsked, S::Reconnecting) => AT_ONCE,
             (S::ConnectingAsked, S::Connected | S::ServerNotRunning | S::Refused) => Always,
-            (S::Connected, S::HeartbeatMissed | S::Reconnecting | S::ReconnectFailed) => Always,
+            (S::Connected, S::HeartbeatMissed | S::ReconnectFailed) => Always,
+            (S::Connected | S::HeartbeatMissed, S::Reconnecting) => AT_ONCE,
             (S::Connected, S::ServerNotRunning | S::Refused | S::Closed) => Always,
-            (S::HeartbeatMissed, S::Connected | S::Reconnecting) => Always,
-            (S::HeartbeatMissed, S::ReconnectFailed) => {
-                Seldom("a link that lives long enough to miss a probe counts as stable")
-            }
+            (S::HeartbeatMissed, S::Connected | S::ReconnectFailed) => Always,
             (S::HeartbeatMissed, S::ServerNotRunning | S::Refused | S::Closed) => SHORT,
             (S::ConnectingAsked | S::ReconnectingAsked, S::Closed) => SHORT,
             (S::Reconnecting, S::ReconnectingAsked | S::ReconnectFailed | S::ReconnectExhausted) => Always,
             (S::Reconnecting, S::ServerNotRunning | S::Closed) => Always,
             (S::Reconnecting, S::Refused) => DAMAGE,
-            (S::ReconnectingAsked, S::Connected | S::ReconnectFailed | S::ReconnectExhausted) => Always,
+            (S::ReconnectingAsked, S::Connected | S::ReconnectExhausted) => Always,
             (S::ReconnectingAsked, S::ServerNotRunning | S::Refused) => Always,
             (S::ReconnectFailed | S::ReconnectExhausted, S::Reconnecting) => Always,
             (S::ReconnectFailed | S::ReconnectExhausted, S::Closed) => SHORT,

@@ -15,6 +15,7 @@ use reattach::session::client::{
 use reattach::session::{ClientConfig, First, Time};
 
 use super::automaton::{Process, Told};
+use super::budget::Budget;
 use super::lexicon::{Lexicon, Name};
 use super::words::{CLOCKS, Words};
 use crate::check::Promise;
@@ -111,12 +112,7 @@ pub(super) struct ClientProcess<C> {
     linked: bool,
     /// The highest attempt so far.
     attempt: Attempt,
-    /// Attempts to reattach since the last handshake or wake-up.
-    tries: u32,
-    attempts_max: u32,
-    /// Since the last attempt the user has sent something, or the first pause of patience has passed.
-    acted: bool,
-    paused: bool,
+    budget: Budget,
     /// Words of the configuration: the attempt comes some words after them.
     config_words: usize,
     sent: u8,
@@ -152,7 +148,7 @@ impl<C: ClientMachine> ClientProcess<C> {
         lexicon: &mut Lexicon,
     ) -> Self {
         let first = config.first;
-        let attempts_max = config.attempts_max;
+        let budget = Budget::new(config.attempts_max);
         let config_words = Words::of(&config).len();
         let mut process = ClientProcess {
             machine: C::new(config, session_id(client, 0), 1, CLOCKS),
@@ -164,10 +160,7 @@ impl<C: ClientMachine> ClientProcess<C> {
             opened: false,
             linked: false,
             attempt: 0,
-            tries: 0,
-            attempts_max,
-            acted: false,
-            paused: false,
+            budget,
             config_words,
             sent: 0,
             open: 0,
@@ -195,7 +188,7 @@ impl<C: ClientMachine> ClientProcess<C> {
         self.session = (self.session + 1).min(SESSIONS_MAX - 1);
         if self.status.is_final() {
             self.first = First::Start;
-            self.tries = 0;
+            self.budget.renew();
             self.opened = false;
             (self.sent, self.open, self.output) = (0, 0, None);
         }
@@ -262,18 +255,11 @@ impl<C: ClientMachine> ClientProcess<C> {
         let one = !std::mem::replace(&mut self.linked, true) && attempt > self.attempt;
         self.attempt = attempt;
         let reattach = self.opened || self.first == First::Takeover;
-        // A pause may end with one attempt more, for patience or because the user has sent something.
-        let pause_ends = self.status == Status::ReconnectExhausted && (self.acted || self.paused);
-        (self.acted, self.paused) = (false, false);
-        self.tries = if self.opened { self.tries.min(self.attempts_max) + 1 } else { 0 };
+        self.budget.judge_attempt(&self.status, self.opened, told);
         self.opened = true;
         (self.probes, self.probing, self.ended) = (0, false, false);
-        let (tries, attempts_max) = (self.tries, self.attempts_max);
         told.judge(Promise::OneTransport, one, || {
             format!("the client opens attempt {attempt} beside or after a newer one")
-        });
-        told.judge(Promise::AttemptsMax, tries <= attempts_max || pause_ends, || {
-            format!("the client tries {tries} times, {attempts_max} are allowed")
         });
         told.judge(Promise::NeverSpawn, !reattach || launch == Launch::Reattach, || {
             format!("the client asks attempt {attempt} to {launch:?}, and it is not its first")
@@ -288,26 +274,18 @@ impl<C: ClientMachine> ClientProcess<C> {
         let leaves =
             !before.is_final() || status == Status::Connecting || matches!(status, Status::Closed(_));
         told.judge(Promise::EndAbsorbing, leaves, || format!("the client went from {before} to {status}"));
-        let (tries, attempts_max) = (self.tries, self.attempts_max);
         match &status {
             Status::Connecting | Status::HeartbeatMissed(_) => {}
             Status::Connected => {
-                self.tries = 0;
+                self.budget.renew();
                 if let Cause::Welcome(_) = cause {
                     told.deeds.push(Deed::Welcomed(self.machine.inner().instance()));
                 }
             }
             Status::Reconnecting(shown) | Status::ReconnectFailed(shown) => {
-                told.judge(Promise::AttemptsCounted, *shown == tries, || {
-                    format!("the client shows attempt {shown}, it is number {tries}")
-                });
+                self.budget.judge_count(*shown, told);
             }
-            Status::ReconnectExhausted => {
-                let due = tries == attempts_max || tries == attempts_max + 1;
-                told.judge(Promise::AttemptsMax, due, || {
-                    format!("the client pauses after {tries} attempts, {attempts_max} were due")
-                });
-            }
+            Status::ReconnectExhausted => self.budget.judge_pause(told),
             Status::ServerNotRunning(reason) => told.deeds.push(Deed::Gone(*reason)),
             Status::Refused(refused) => told.deeds.push(Deed::Refused(Why::of(refused))),
             Status::Closed(closed) => told.deeds.push(Deed::Left(*closed)),
@@ -407,12 +385,12 @@ impl<C: ClientMachine> Process for ClientProcess<C> {
     fn take(&mut self, ask: Ask, lexicon: &mut Lexicon, told: &mut Told<Deed>) {
         match ask {
             Ask::Timer => {
-                self.paused = self.status == Status::ReconnectExhausted;
+                let pauses = self.budget.waited(&self.status);
                 loop {
                     self.now = self.machine.inner().poll_timeout().expect("only what is armed rings");
                     self.machine.handle_timeout(self.now);
                     // That it looks at the clock within a pause is nothing to be told apart.
-                    if !self.paused || self.machine.inner().has_effects() {
+                    if !pauses || self.machine.inner().has_effects() {
                         break;
                     }
                 }
@@ -421,13 +399,13 @@ impl<C: ClientMachine> Process for ClientProcess<C> {
                 told.judge_timer("the client", now, due);
             }
             Ask::Send => {
-                self.acted = true;
+                self.budget.acted();
                 let request = self.request();
                 self.input(request);
             }
             Ask::Close => self.input(Input::Close),
             Ask::Retry => {
-                self.tries = 0;
+                self.budget.renew();
                 self.input(Input::Retry);
             }
             Ask::Restart => {
@@ -451,7 +429,7 @@ impl<C: ClientMachine> Process for ClientProcess<C> {
 
     fn words(&self) -> Vec<u64> {
         let mut words = Words(machine_words(&self.machine, self.config_words));
-        let user = (self.client, self.session, self.first, self.opened, self.linked, self.tries, self.acted);
+        let user = (self.client, self.session, self.first, self.opened, self.linked, &self.budget);
         let work = (self.sent, self.open, self.output, self.probes, self.probing, self.ended);
         (&self.status, user, work).hash(&mut words);
         words.canonise(self.now, &mut Vec::new());

@@ -11,6 +11,7 @@
 //! pack        and in a few words
 //! waiting     states whose turn has not come
 //! client      the processes around the machines, each an automaton
+//! budget      how often a client may try
 //! proxy
 //! server
 //! automaton   worked out once, looked up ever after
@@ -28,6 +29,7 @@
 
 mod automaton;
 mod bounds;
+mod budget;
 mod choice;
 mod client;
 mod host;

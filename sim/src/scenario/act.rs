@@ -33,6 +33,8 @@ pub enum Act {
     Signal(u8),
     /// Leaves.
     Close,
+    /// Types at a terminal that is read once the session is attached.
+    Type,
     /// Presses "reconnect".
     Retry,
     /// Presses "start over".

@@ -214,13 +214,14 @@ fn parse_act(words: &[&str]) -> Result<Act, String> {
         ["finish"] => Act::Finish,
         ["signal", signal] => Act::Signal(bounds::SIGNAL.read(signal)?),
         ["close"] => Act::Close,
+        ["type"] => Act::Type,
         ["retry"] => Act::Retry,
         ["restart"] => Act::Restart,
         ["network-up"] => Act::NetworkUp,
         _ => {
             return Err(format!(
                 "\"{}\" is no act; accepted are open start|replace|takeover, send N every TIME of BYTES, \
-                 finish, signal N, close, retry, restart and network-up",
+                 finish, signal N, close, type, retry, restart and network-up",
                 shown(&words.join(" "))
             ));
         }

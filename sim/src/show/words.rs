@@ -142,6 +142,7 @@ fn act(user: &User) -> String {
         Act::Finish => "ends the program's input".to_owned(),
         Act::Signal(signal) => format!("sends signal {signal} to the program"),
         Act::Close => "closes the session".to_owned(),
+        Act::Type => "types at the terminal".to_owned(),
         Act::Retry => "presses \u{201c}reconnect\u{201d}".to_owned(),
         Act::Restart => "presses \u{201c}start over\u{201d}".to_owned(),
         Act::NetworkUp => "joins a network".to_owned(),

@@ -197,7 +197,7 @@ impl<K: Kit> World<'_, K> {
         if self.is_suspended(client) {
             self.goals.reach(Goal::Suspended);
             let now = self.laptop_now();
-            self.clients[client as usize].woken(now, PROBE_TIMEOUT, &mut self.goals);
+            self.clients[client as usize].woken(now, false, &mut self.goals);
         }
     }
 
@@ -374,8 +374,7 @@ impl<K: Kit> World<'_, K> {
         let now = self.laptop_now();
         // Who notices its own sleep at that moment has a wake-up's time.
         let told = input == Input::NetworkUp && !suspended;
-        let timeout = if told { NETWORK_PROBE_TIMEOUT } else { PROBE_TIMEOUT };
-        self.clients[client as usize].woken(now, timeout, &mut self.goals);
+        self.clients[client as usize].woken(now, told, &mut self.goals);
         let hung = self.clients[client as usize].link.filter(|link| self.links[*link as usize].is_dialing());
         self.client_input(client, input);
         let process = &mut self.clients[client as usize];
@@ -397,13 +396,15 @@ impl<K: Kit> World<'_, K> {
 
 impl<C: ClientMachine> ClientProcess<C> {
     /// A full budget of attempts.
-    fn woken(&mut self, now: Time, timeout: Duration, goals: &mut crate::check::Goals) {
+    fn woken(&mut self, now: Time, told: bool, goals: &mut crate::check::Goals) {
         if self.exhausted && self.status == Status::ReconnectExhausted {
             goals.reach(Goal::ExhaustedWoken);
         }
         self.comeback.hinted(now, &self.status);
-        if self.status.is_attached() {
-            self.life.probed(now, timeout);
+        match self.status.is_attached() {
+            true if told => self.life.told(now, NETWORK_PROBE_TIMEOUT),
+            true => self.life.woken(now, PROBE_TIMEOUT),
+            false => {}
         }
     }
 

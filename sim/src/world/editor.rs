@@ -129,6 +129,7 @@ impl<K: Kit> World<'_, K> {
             Act::Finish => self.user_sends(client, Input::Finish),
             Act::Signal(signal) => self.user_sends(client, Input::Signal(signal)),
             Act::Close => self.close_client(client),
+            Act::Type => self.user_sends(client, Input::Activity),
             Act::Retry => self.wake_client(client, Input::Retry),
             Act::NetworkUp => self.wake_client(client, Input::NetworkUp),
             Act::Restart => self.restart(client),

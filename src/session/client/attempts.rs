@@ -159,6 +159,12 @@ impl Client {
             _ => self.config.probe_timeout,
         };
         match &mut self.state {
+            // However often a network changes, a probe has its time and no more.
+            State::Attached(attached)
+                if cause == Cause::NetworkUp && attached.heartbeat.is_unanswered(now) =>
+            {
+                self.lose(now, Cause::Silence, None);
+            }
             State::Attached(attached) => {
                 if let Some(nonce) = attached.heartbeat.probe_now(now, probe_timeout) {
                     attached.ping = Some(nonce);

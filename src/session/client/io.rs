@@ -21,6 +21,8 @@ pub enum Input {
     Signal(u8),
     /// The user: no more input will come.
     Finish,
+    /// The user does something for the hosted program that cannot be sent yet.
+    Activity,
     /// The application took that many more deliveries ([`Effect::Deliver`], [`Effect::Finished`]).
     Consumed(usize),
     /// The machine woke up from sleep.

@@ -117,6 +117,7 @@ impl Client {
                 self.on_push(now, Item::Data(Channel::Signal, Bytes::from(vec![signal])))
             }
             Input::Finish => self.on_finish(now),
+            Input::Activity => self.on_activity(now),
             Input::Consumed(deliveries) => {
                 self.consume(now, deliveries);
             }

@@ -24,8 +24,14 @@ impl SignsOfLife {
         *self = SignsOfLife { heard_at: now, probed_until: None, delayed_at: None };
     }
 
-    /// It was woken, or told of another network. A probe that is under way has no more time for it.
-    pub(in crate::world) fn probed(&mut self, now: Time, timeout: Duration) {
+    /// It was told of another network. A probe that is under way has no more time for it, and one whose time
+    /// is up gets none.
+    pub(in crate::world) fn told(&mut self, now: Time, timeout: Duration) {
+        self.probed_until = Some(self.probed_until.map_or(now + timeout, |until| until.min(now + timeout)));
+    }
+
+    /// It was woken. A probe that is under way has no more time for it.
+    pub(in crate::world) fn woken(&mut self, now: Time, timeout: Duration) {
         let until = self.probed_until.filter(|until| now < *until);
         self.probed_until = Some(until.map_or(now + timeout, |until| until.min(now + timeout)));
         self.delayed_at = None;
@@ -54,11 +60,21 @@ mod tests {
         let mut signs = SignsOfLife::default();
         signs.heard(Time::ZERO + 10 * SECOND);
         assert_eq!(signs.until(), Time::ZERO + 25 * SECOND);
-        signs.probed(Time::ZERO + 20 * SECOND, 2 * SECOND);
-        signs.probed(Time::ZERO + 21 * SECOND, 2 * SECOND);
+        signs.woken(Time::ZERO + 20 * SECOND, 2 * SECOND);
+        signs.woken(Time::ZERO + 21 * SECOND, 2 * SECOND);
         assert_eq!(signs.until(), Time::ZERO + 22 * SECOND);
         signs.heard(Time::ZERO + 22 * SECOND);
         assert_eq!(signs.until(), Time::ZERO + 37 * SECOND);
+    }
+
+    #[test]
+    fn however_often_it_is_told_of_a_network_a_probe_has_its_time_and_no_more() {
+        let mut signs = SignsOfLife::default();
+        signs.heard(Time::ZERO + 10 * SECOND);
+        for half in 40..60 {
+            signs.told(Time::ZERO + SECOND * half / 2, SECOND);
+        }
+        assert_eq!(signs.until(), Time::ZERO + 21 * SECOND);
     }
 
     #[test]

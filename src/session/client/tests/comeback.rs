@@ -137,7 +137,8 @@ fn without_patience_a_pause_lasts_until_somebody_ends_it() {
 
 #[test]
 fn what_the_user_sends_ends_a_pause_with_one_attempt() {
-    for activity in [Input::Send(Bytes::from_static(b"i")), Input::Signal(2), Input::Finish] {
+    let send = Input::Send(Bytes::from_static(b"i"));
+    for activity in [send, Input::Signal(2), Input::Finish, Input::Activity] {
         let (mut client, now) = exhausted(config());
         assert_eq!(opened(&input(&mut client, now + SECOND, activity)).len(), 1);
         news(&mut client, now + SECOND, lost());

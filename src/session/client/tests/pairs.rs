@@ -126,6 +126,7 @@ fn happenings() -> Vec<(String, Happening)> {
     add("send too large", Happening::Input(Input::Send(Bytes::from(vec![0; PAYLOAD_BYTES_MAX + 1]))));
     add("signal", Happening::Input(Input::Signal(2)));
     add("finish", Happening::Input(Input::Finish));
+    add("activity", Happening::Input(Input::Activity));
     add("consumed", Happening::Input(Input::Consumed(9)));
     add("wake", Happening::Input(Input::Wake));
     add("network up", Happening::Input(Input::NetworkUp));

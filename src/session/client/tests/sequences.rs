@@ -117,6 +117,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|bytes| Input::Send(Bytes::from(vec![b'i'; bytes]))),
         2 => Just(Input::Signal(2)),
         1 => Just(Input::Finish),
+        1 => Just(Input::Activity),
         4 => (0..5usize).prop_map(Input::Consumed),
         2 => Just(Input::Wake),
         1 => Just(Input::NetworkUp),
