@@ -16,7 +16,8 @@ use rustix::io::Errno;
 use smol::future::or;
 
 use super::bell::Bell;
-use super::connect_args::{ConnectArgs, Switch};
+use super::comeback_args::Switch;
+use super::connect_args::ConnectArgs;
 use super::interrupts::{Wish, Wishes, die_by};
 use super::keyboard;
 use super::outputs::{Outputs, Unwritable};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::comeback_args::{ComebackArgs, Place};
+use super::comeback_args::{ComebackArgs, Place, Switch};
 use super::on_state::OnState;
 use super::usage::{TimeOrOff, parse_time, parse_time_or_off};
 use crate::client::{OrphanLifetime, Route, Target};
@@ -63,7 +63,7 @@ pub struct ConnectArgs {
     #[command(flatten)]
     comeback: ComebackArgs,
     /// Whether to heed what the kernel tells of links, addresses and routes that change.
-    #[arg(long, value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::On)]
+    #[arg(long, help_heading = "Coming back", value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::On)]
     pub network_notices: Switch,
     /// A shell command to run when the state changes, told of it in REATTACH_STATE, REATTACH_COUNT,
     /// REATTACH_ATTEMPT, REATTACH_CAUSE, REATTACH_REASON, REATTACH_ID, REATTACH_HOST and REATTACH_TIME.
@@ -94,15 +94,6 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line, about every change.
     Json,
-}
-
-/// Something that can be done or left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// It is done.
-    On,
-    /// It is left.
-    Off,
 }
 
 /// A command line that was one argument.

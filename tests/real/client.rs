@@ -62,6 +62,7 @@ pub(crate) struct Event {
     pub(crate) reason: Option<serde_json::Value>,
     pub(crate) message: Option<String>,
     pub(crate) cause: String,
+    pub(crate) next_try_in_ms: Option<u64>,
     pub(crate) time: String,
     pub(crate) uptime_ms: u64,
     /// When it was read here.

@@ -190,7 +190,9 @@ fn exactly_so_many_attempts_are_made_and_then_it_is_the_users_turn() {
     signal(server, "STOP");
     client.say("one\n");
     let exhausted = client.until("ReconnectExhausted");
-    assert!(exhausted.message.unwrap().contains("`reattach retry w` tries at once"));
+    let message = exhausted.message.unwrap();
+    assert!(message.contains("tried again in ") && message.contains("`reattach retry w` tries at once"));
+    assert!(exhausted.next_try_in_ms.unwrap() > 0);
     // One that was attached, and three that failed.
     assert_eq!(link.carriers().len(), 4);
     let attempts = |client: &Client| {

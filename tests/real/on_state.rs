@@ -45,7 +45,7 @@ fn a_slow_command_runs_once_at_a_time_and_the_last_state_is_told() {
     let command = "echo begin >> $HOME/told; sleep 0.2; echo $REATTACH_STATE >> $HOME/told";
     let words = [&["--id", "w", "--on-state", command], &RESTLESS[..]].concat();
     let mut client = link.client(&place, &words, &COUNTER);
-    for number in 1..=20 {
+    for number in 1..=6 {
         client.until("Connected");
         client.say("line\n");
         client.hears_last(&format!("{number} line\n"));

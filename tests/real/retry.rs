@@ -7,8 +7,9 @@ use crate::client::{COUNTER, Client};
 use crate::link::Link;
 use crate::place::{Place, kill, signal, wait_until};
 
-/// One that is out of attempts in no time.
-const HASTY: [&str; 6] = ["--backoff-min", "1ms", "--backoff-max", "5ms", "--network-notices", "off"];
+/// One that is out of attempts in no time, and then waits for somebody.
+const HASTY: [&str; 8] =
+    ["--backoff-min", "1ms", "--backoff-max", "5ms", "--network-notices", "off", "--patience", "off"];
 
 impl Place {
     fn retry(&self, words: &[&str]) -> Output {
@@ -49,10 +50,10 @@ fn said(output: &Output) -> String {
 fn a_client_that_has_given_up_tries_when_told() {
     let place = Place::new();
     let (mut client, link) = place.exhausted("w");
-    client.say("one\n");
     link.up();
     let output = place.retry(&["w"]);
     client.until("Connected");
+    client.say("one\n");
     client.hears("1 one\n");
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(said(&output).starts_with("1 client tries now\nw on sh "), "{}", said(&output));

@@ -384,6 +384,7 @@ impl std::fmt::Display for Act {
             Act::Finish => f.write_str("finish"),
             Act::Signal(signal) => write!(f, "signal {signal}"),
             Act::Close => f.write_str("close"),
+            Act::Type => f.write_str("type"),
             Act::Retry => f.write_str("retry"),
             Act::Restart => f.write_str("restart"),
             Act::NetworkUp => f.write_str("network-up"),

@@ -111,7 +111,13 @@ impl Size {
                     self.span += u64::from(bytes);
                 }
             }
-            Act::Finish | Act::Signal(_) | Act::Close | Act::Retry | Act::Restart | Act::NetworkUp => {}
+            Act::Finish
+            | Act::Signal(_)
+            | Act::Close
+            | Act::Type
+            | Act::Retry
+            | Act::Restart
+            | Act::NetworkUp => {}
         }
     }
 

@@ -3,8 +3,6 @@
 //! What the user does and sees is left to `editor`, the ssh below to `link`, and whether what the
 //! machine says is true to `judge`.
 
-use std::time::Duration;
-
 use reattach::proto::limits::{NETWORK_PROBE_TIMEOUT, PROBE_TIMEOUT};
 use reattach::proto::verdict::EXIT_NOT_RUNNING;
 use reattach::proto::{ProgramExit, Seq, SessionId, encode};

@@ -1,4 +1,4 @@
-//! What the bounds mean for each other, and for the pages that tell them.
+//! The bounds among each other, and with the pages that name them.
 
 use super::*;
 
