@@ -211,9 +211,8 @@ impl Driver {
     }
 
     fn signal(&self, holder: Holder, signal: StopSignal) -> Option<Input> {
-        let (_, directory) = self.starter.as_ref()?;
         // One that is gone meanwhile is what the next look shows.
-        match proof::signal(&self.launcher.place, directory, holder, signal) {
+        match proof::signal(&self.launcher.place, holder, signal) {
             Ok(_) => None,
             Err(error) => Some(Input::Failed(format!("the running server cannot be stopped: {error}"))),
         }

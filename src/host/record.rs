@@ -60,8 +60,7 @@ impl Record {
         idle_lifetime: Duration,
     ) -> Self {
         let started = clock::unix_seconds();
-        let text = |path: &PathBuf| path.to_str().map(PathBuf::from);
-        Record {
+        let mut record = Record {
             instance,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION),
@@ -70,10 +69,19 @@ impl Record {
             started_at: time_for_people(started),
             boot: format!("{:032x}", super::boot::current().0),
             command: shortened(command),
-            stdin_socket: text(&sockets.stdin),
-            stdout_socket: text(&sockets.stdout),
+            stdin_socket: None,
+            stdout_socket: None,
             idle_lifetime: idle_lifetime.as_secs(),
-        }
+        };
+        record.set_sockets(sockets);
+        record
+    }
+
+    /// They are elsewhere by now.
+    pub fn set_sockets(&mut self, sockets: &Sockets) {
+        let text = |path: &PathBuf| path.to_str().map(PathBuf::from);
+        self.stdin_socket = text(&sockets.stdin);
+        self.stdout_socket = text(&sockets.stdout);
     }
 
     /// Where the sockets are, if it says so.

@@ -268,6 +268,10 @@ pub const RELEASE_WAIT: Duration = Duration::from_millis(500);
 /// some fifty system calls a second while it lasts.
 pub const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
+/// Bytes of what the kernel tells at once about touched files: some ten of them, and the longest name
+/// that there can be. More is told by the next read.
+pub const NOTICE_BYTES: usize = 1 << 10;
+
 /// Bytes that a read makes room for: system calls, not copies, dominate what a hop costs, and
 /// beyond 256 KiB they no longer do.
 pub const READ_BYTES: usize = 256 << 10;

@@ -17,6 +17,7 @@ mod wire;
 mod bounds;
 mod by_hand;
 mod crowds;
+mod crowded;
 mod editor;
 mod ending;
 mod examples;
@@ -27,6 +28,7 @@ mod house;
 mod idle;
 #[cfg(target_os = "linux")]
 mod keyboard;
+mod keeping;
 mod loss;
 mod noise;
 #[cfg(target_os = "linux")]
