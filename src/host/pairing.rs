@@ -115,7 +115,9 @@ pub async fn accept(doorway: Doorway, attachments: Sender<Attachment>) {
             // Who has connected to these already is not sent away.
             for (half, listener) in [(Half::Input, &stdin), (Half::Output, &stdout)] {
                 while let Ok((stream, _)) = listener.get_ref().accept() {
-                    Async::new(stream).map_or((), |stream| admit(half, stream));
+                    if let Ok(stream) = Async::new(stream) {
+                        admit(half, stream);
+                    }
                 }
             }
         }

@@ -242,6 +242,14 @@ pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time for a transport's process to end after SIGTERM, before SIGKILL: it has nothing to save.
 pub const TRANSPORT_GRACE: Duration = Duration::from_millis(500);
 
+/// Bytes of a process's environment that are searched for the mark of a transport: systems take as much as
+/// that for all arguments and variables together, unless they are told to take more.
+pub const ENVIRONMENT_BYTES_MAX: u64 = 2 << 20;
+
+/// Times that what a transport started is looked for: whatever was found may have started something
+/// meanwhile, and who does so for ever is not to be outrun.
+pub const KIN_ROUNDS_MAX: usize = 3;
+
 /// Time for the last lines of a transport's process that has ended, if something that it left
 /// behind (an ssh master, say) holds its standard error open.
 pub const LAST_WORDS_WAIT: Duration = Duration::from_millis(50);

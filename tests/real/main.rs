@@ -29,6 +29,7 @@ mod idle;
 #[cfg(target_os = "linux")]
 mod keyboard;
 mod keeping;
+mod leftovers;
 mod loss;
 mod noise;
 #[cfg(target_os = "linux")]
