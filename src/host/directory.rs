@@ -173,6 +173,11 @@ impl Directory {
         Ok(File::from(rustix::fs::openat(&self.fd, name, flags, PRIVATE_FILE)?))
     }
 
+    /// Whether something has that name.
+    pub fn has(&self, name: &OsStr) -> bool {
+        rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// Whether that name still means that open file.
     ///
     /// # Errors

@@ -186,6 +186,7 @@ fn probe_file(place: &Place, directory: &Directory) -> Result<Lock, LockError> {
 #[derive(Debug)]
 pub struct StarterLock {
     file: File,
+    has_made_file: bool,
 }
 
 impl StarterLock {
@@ -203,6 +204,7 @@ impl StarterLock {
                 action,
                 source,
             };
+            let has_made_file = !directory.has(&name);
             let file = match open(&directory, &name) {
                 Ok(file) => file,
                 // The directory was removed since it was opened.
@@ -215,7 +217,7 @@ impl StarterLock {
                 Err(errno) => return Err(refused("taken", errno.into())),
             }
             if directory.still_names(&name, &file).map_err(|error| refused("examined", error))? {
-                return Ok(Some((StarterLock { file }, directory)));
+                return Ok(Some((StarterLock { file, has_made_file }, directory)));
             }
         }
     }
@@ -251,6 +253,11 @@ impl StarterLock {
             Err(Errno::WOULDBLOCK) => Ok(true),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Whether there was no file of it before.
+    pub fn has_made_file(&self) -> bool {
+        self.has_made_file
     }
 
     /// The open file, to hand on: the lock lasts until every copy is closed.

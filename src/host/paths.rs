@@ -271,19 +271,19 @@ impl Place {
     }
 
     /// As [`Place::remove`], but for what a server that did not come to be has left, which has no
-    /// sockets any more; with a log beside it nothing is removed.
+    /// sockets any more; a log stays: there may be more in it.
     ///
     /// # Errors
     ///
     /// Those of the system.
     pub fn remove_unless_logged(&self, directory: &Directory) -> std::io::Result<()> {
-        if std::fs::symlink_metadata(self.directory.join(self.name(".log"))).is_ok() {
-            return Ok(());
-        }
         for ending in [".pid", ".lock", ".start"] {
             directory.remove(&self.name(ending))?;
         }
-        self.remove_directory()
+        match std::fs::symlink_metadata(self.directory.join(self.name(".log"))) {
+            Ok(_) => Ok(()),
+            Err(_) => self.remove_directory(),
+        }
     }
 
     /// The directory of a server that has one of its own, unless somebody else's files are in it.
