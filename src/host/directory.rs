@@ -214,13 +214,20 @@ impl Directory {
         draft.push(format!(".{}.draft", std::process::id()));
         self.remove(&draft)?;
         let mut file = self.open(&draft, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
-        let written = file
-            .write_all(content)
-            .and_then(|()| Ok(rustix::fs::renameat(&self.fd, &draft, &self.fd, name)?));
+        let written = file.write_all(content).and_then(|()| self.rename(&draft, name));
         if written.is_err() {
             let _ = self.remove(&draft);
         }
         written
+    }
+
+    /// Gives a file another name, in one step, in place of what has that.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn rename(&self, name: &OsStr, other: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.fd, name, &self.fd, other)?)
     }
 
     /// Removes a file; none there is fine.

@@ -21,8 +21,9 @@ use super::log as log_file;
 use super::notice::{Notice, Watched};
 use super::pairing::Listeners;
 use super::paths::Place;
-use super::record::Record;
+use super::record::{Ending, Record};
 use super::sockets::{Made, Right, Sockets};
+use super::tombstone::Tombstone;
 use crate::proto::limits::LOOK_INTERVAL;
 
 /// What of a server is in files, as it should be.
@@ -36,6 +37,8 @@ pub struct Keeper<'a> {
     pub lock: ServerLock,
     /// Its word of itself.
     pub record: Record,
+    /// Room for its last word, if there was any.
+    pub tombstone: Option<Tombstone>,
     /// Its sockets.
     pub made: Made,
     /// Whether the place's log is where standard error goes.
@@ -145,6 +148,7 @@ impl Keeper<'_> {
         self.lock.write_number().map_err(failed)?;
         self.keep_sockets()?;
         self.keep_record().map_err(|error| format!("the record cannot be written: {error}"))?;
+        self.keep_room();
         self.keep_log().map_err(|error| format!("the log {:?} cannot be opened: {error}", place.log))
     }
 
@@ -193,6 +197,28 @@ impl Keeper<'_> {
         self.record.write(self.place, &self.directory)
     }
 
+    /// For the last word. Without it the end is explained only if there is room by then.
+    fn keep_room(&mut self) {
+        if !self.tombstone.as_ref().is_some_and(|room| room.is_in(self.place, &self.directory)) {
+            self.tombstone = Tombstone::reserve(self.place, &self.directory)
+                .inspect_err(|error| log::warn!("there is no room for a last word: {error}"))
+                .ok();
+        }
+    }
+
+    /// Leaves word why it ends, as room allows.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn write_tombstone(&self, ending: &Ending) -> io::Result<()> {
+        let written = self.tombstone.as_ref().map(|room| room.write(self.place, &self.directory, ending));
+        match written {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_)) | None => ending.write_tombstone(self.place, &self.directory),
+        }
+    }
+
     fn keep_log(&self) -> io::Result<()> {
         if !self.logs_to_file {
             return Ok(());
@@ -232,7 +258,10 @@ mod tests {
         fresh.try_send(listeners).unwrap();
         let record = Record::of_this_process(InstanceId(7), &[], &made.sockets, Duration::ZERO);
         let (logs_to_file, stdout_is_log) = (false, false);
-        test(&mut Keeper { place, directory, lock, record, made, logs_to_file, stdout_is_log, fresh }, newest)
+        let tombstone = None;
+        let keeper =
+            Keeper { place, directory, lock, record, tombstone, made, logs_to_file, stdout_is_log, fresh };
+        test(&mut { keeper }, newest)
     }
 
     #[test]

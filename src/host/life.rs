@@ -129,7 +129,9 @@ impl Life {
         let logs_to_file = self.starter != Starter::Hand { log_to_file: false };
         let stdout_is_log = self.starter == Starter::Proxy;
         let place = &self.place;
-        let mut keeper = Keeper { place, directory, lock, record, made, logs_to_file, stdout_is_log, fresh };
+        let tombstone = None;
+        let mut keeper =
+            Keeper { place, directory, lock, record, tombstone, made, logs_to_file, stdout_is_log, fresh };
         let application = self.bear(&keeper, make).map_err(|why| {
             leave(&keeper);
             self.undo();
@@ -156,10 +158,14 @@ impl Life {
         let ended = daemon::run(doorway, application, self.config.clone(), instance, stop).await;
         let reason = ended.reason;
         log::info!("instance {instance} ends: {reason}");
-        if let Err(error) = Ending::now(instance, reason).write_tombstone(&self.place, &keeper.directory) {
-            log::error!("the tombstone cannot be written: {error}");
+        match keeper.write_tombstone(&Ending::now(instance, reason)) {
+            Ok(()) => leave(&keeper),
+            Err(error) => {
+                log::error!("the tombstone cannot be written: {error}");
+                // The record stays: it tells at least that there was a server, and that it has ended.
+                close(&keeper);
+            }
         }
-        leave(&keeper);
         let _last = self.leave_nothing(reason);
         // The transports end here, when all is said and done and the lock is about to fall free.
         drop(ended);
@@ -258,16 +264,25 @@ impl Life {
     }
 }
 
+/// Takes away what nobody needs once we are gone.
+fn close(keeper: &Keeper<'_>) {
+    let Keeper { place, directory, lock, made, tombstone, .. } = keeper;
+    made.remove();
+    if let Some(room) = tombstone {
+        let _ = room.give_up(place, directory);
+    }
+    let _ = lock.clear();
+}
+
 /// Takes away what would lie once we are gone. The record stays: the tombstone is about it.
 fn leave(keeper: &Keeper<'_>) {
-    let Keeper { place, directory, lock, made, .. } = keeper;
-    made.remove();
+    let Keeper { place, directory, .. } = keeper;
+    close(keeper);
     let obsolete = match Ending::read_tombstone(place, directory) {
         Some(_) => ".stop.json",
         None => ".json",
     };
     let _ = directory.remove(&place.name(obsolete));
-    let _ = lock.clear();
 }
 
 /// Before the lock, which others see, and the application, which would be left behind by a signal that

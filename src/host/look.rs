@@ -58,5 +58,6 @@ fn evidence(place: &Place, directory: &Directory) -> Evidence {
     let intent = Ending::read_intent(place, directory).map(|ending| ending.as_evidence());
     // Last, because a starter removes it first: if it is still there, so was all that explains it.
     let record = Record::read(place, directory).map(|record| record.as_evidence());
-    Evidence { boot: boot::current(), record, tombstone, intent }
+    let lock_file = directory.has(&place.name(".pid"));
+    Evidence { boot: boot::current(), record, tombstone, intent, lock_file }
 }

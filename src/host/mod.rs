@@ -10,6 +10,7 @@
 //! lock          who is the server, who may start one
 //! proof         a signal that reaches the server and nobody else
 //! record        what a server leaves word of
+//! tombstone     room for its last word
 //! boot          which start of the host this is
 //! look          what all that shows
 //! log           the server's standard error
@@ -61,3 +62,4 @@ pub mod sockets;
 pub mod spawn;
 pub mod stop;
 pub mod sweep;
+pub mod tombstone;

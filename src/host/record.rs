@@ -250,6 +250,7 @@ pub fn sentence(reason: GoneReason) -> String {
         GoneReason::Closed => "its client closed the session".to_owned(),
         GoneReason::Orphaned => "its client ended without a word, and did not come back".to_owned(),
         GoneReason::Exited(_) => format!("the {reason}"),
+        GoneReason::Never => "no server has ever left anything under this name".to_owned(),
         GoneReason::Unknown => "nothing is left that says why it ended".to_owned(),
     }
 }

@@ -401,6 +401,10 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 103;
 /// of it. What is longer is not ours.
 pub const RECORD_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes that a server keeps for its last word from its start: some 300 are needed, and no file system gives
+/// less than this.
+pub const TOMBSTONE_BYTES: usize = 1 << 10;
+
 /// Bytes of a command line in a record: enough to recognise it by.
 pub const RECORD_COMMAND_BYTES_MAX: usize = 4 << 10;
 

@@ -143,7 +143,7 @@ fn whatever_becomes_of_a_file_the_server_is_found_again_and_again() {
                 is_found(&place, server, instance, &format!("{name} is {what}, {time}"));
             }
         }
-        FILES.map(|name| deed(&place.directory("w").join(name)));
+        FILES.iter().for_each(|name| deed(&place.directory("w").join(name)));
         is_alone(&place, server, &format!("every file is {what}"));
     }
     assert!(place.run(&["stop", "w"]).status.success());

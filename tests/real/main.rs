@@ -22,6 +22,7 @@ mod editor;
 mod ending;
 mod examples;
 mod far_country;
+mod full;
 mod gone;
 mod handover;
 mod house;

@@ -146,7 +146,7 @@ fn a_program_that_does_not_exist_is_named_at_once_and_nothing_is_left() {
     assert!(said.contains("the command no-such-program was not found"), "{said}");
     let listed = String::from_utf8(place.run(&["list"]).stdout).unwrap();
     assert!(listed.contains("never started"), "{listed}");
-    assert_eq!(place.verdict(RECONNECT).reason, Some(GoneReason::Unknown));
+    assert_eq!(place.verdict(RECONNECT).reason, Some(GoneReason::Never));
 }
 
 /// The names in the server's directory, sorted.

@@ -91,7 +91,7 @@ impl Report {
         let record = directory.and_then(|directory| Record::read(&place, directory));
         let tombstone = directory.and_then(|directory| Ending::read_tombstone(&place, directory));
         let tombstone = tombstone.filter(|_| gone);
-        let was_never = gone && record.is_none() && tombstone.is_none();
+        let was_never = reason == Some(GoneReason::Never);
         let message = match was_never {
             true => Some("no server has come to be here; the log may say why".to_owned()),
             false => reason.map(sentence),
@@ -248,7 +248,7 @@ pub(super) fn status(identifier: &Identifier, json: bool) -> ExitCode {
         Ok(None) => {
             let code = exit_code(EXIT_NOT_RUNNING);
             if json {
-                let line = serde_json::json!({ "identifier": identifier.as_str(), "state": "unknown" });
+                let line = serde_json::json!({ "identifier": identifier.as_str(), "state": "unknown", "reason": GoneReason::Never });
                 return print(&line.to_string(), code);
             }
             say(&format!("reattach-server: no server is known under the identifier {identifier}"));

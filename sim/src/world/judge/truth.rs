@@ -167,7 +167,7 @@ impl<K: Kit> World<'_, K> {
         }
         let last = proxy.truth.last_word.or(proxy.truth.last_recorded);
         match (met, last) {
-            (None, None) => reason == GoneReason::Unknown,
+            (None, None) => matches!(reason, GoneReason::Unknown | GoneReason::Never),
             (met, last) => met.into_iter().chain(last).any(|server| self.explains(server, reason, false)),
         }
     }
@@ -194,6 +194,9 @@ impl<K: Kit> World<'_, K> {
                     truth.misnamed || (truth.record == Paper::Lost && truth.word == Paper::Garbled);
                 newer || misnamed || truth.intended_at.is_some_and(replaced)
             }
+            // Whoever has met it was not told so; and some server left its lock's file, until somebody
+            // removed that.
+            GoneReason::Never => !named && silent && (self.host.lock_file_lost || !truth.recorded),
             // A starter that failed has removed the files; nothing is known any more.
             GoneReason::Unknown => {
                 truth.cleaned || (truth.record == Paper::Lost && truth.word == Paper::Lost)
