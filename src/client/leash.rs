@@ -49,7 +49,7 @@ pub(super) struct Leash {
 #[derive(Debug)]
 enum Kin {
     Nobody,
-    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux shows environments"))]
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux shows environments"))]
     Marked(String),
     Grouped,
 }

@@ -8,46 +8,33 @@
 //! is not there proves nothing, and one of another user's is as good as none. Elsewhere a
 //! signal rings, which [`proof`](super::proof) sends.
 
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-
 use super::paths::Place;
-use super::sockets::hash;
-
-/// What the names of all our servers begin with.
-const OURS: &str = "reattach";
 
 /// The name in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InUse;
-
-/// A server's name; `None` if what it is made of cannot be seen.
-///
-/// Of the user, the file system and the identifier: two hosts' homes at one path are two places, also
-/// where they share a network.
-fn name(place: &Place) -> Option<String> {
-    let (anchor, label) = place.anchor();
-    let anchor = std::fs::metadata(anchor).ok()?;
-    let user = rustix::process::geteuid().as_raw();
-    let label = hash(label.as_bytes());
-    Some(format!("{OURS}/{user}/{:x}/{:x}/{label:016x}", anchor.dev(), anchor.ino()))
-}
 
 #[cfg(target_os = "linux")]
 pub use abstract_name::{Bell, find, ring};
 
 #[cfg(target_os = "linux")]
 mod abstract_name {
+    use std::os::fd::OwnedFd;
     use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::MetadataExt;
     use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
-    use rustix::io::Errno;
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
     use smol::Async;
 
+    use super::super::sockets::hash;
     use super::*;
     use crate::io::peer;
     use crate::session::launch::Holder;
+
+    /// What the names of all our servers begin with.
+    const OURS: &str = "reattach";
 
     /// The name, held until this is dropped or the process ends.
     #[derive(Debug)]
@@ -94,23 +81,30 @@ mod abstract_name {
         }
     }
 
+    /// A server's name; `None` if what it is made of cannot be seen.
+    ///
+    /// Of the user, the file system and the identifier: two hosts' homes at one path are two places, also
+    /// where they share a network.
+    fn name(place: &Place) -> Option<String> {
+        let (anchor, label) = place.anchor();
+        let anchor = std::fs::metadata(anchor).ok()?;
+        let user = rustix::process::geteuid().as_raw();
+        let label = hash(label.as_bytes());
+        Some(format!("{OURS}/{user}/{:x}/{:x}/{label:016x}", anchor.dev(), anchor.ino()))
+    }
+
     /// The server of ours that has the name, as the kernel says.
     pub fn find(place: &Place) -> Option<Holder> {
-        match connect(place)? {
-            Ok(stream) => {
-                peer::check_own(&stream).ok()?;
-                Some(peer::peer_pid(&stream).ok()?.map_or(Holder::Elsewhere, Holder::Pid))
-            }
-            // It is there, and too busy to be asked who it is.
-            Err(Errno::AGAIN) => Some(Holder::Elsewhere),
-            Err(_) => None,
-        }
+        // One that is too busy to be asked whose it is may be anybody's.
+        let stream = connect(place)?;
+        peer::check_own(&stream).ok()?;
+        Some(peer::peer_pid(&stream).ok()?.map_or(Holder::Elsewhere, Holder::Pid))
     }
 
     /// Asks the server that has the name to look after its files, and waits until it has; false if
     /// there is none.
     pub async fn ring(place: &Place) -> bool {
-        let Some(Ok(stream)) = connect(place) else {
+        let Some(stream) = connect(place) else {
             return false;
         };
         if peer::check_own(&stream).is_err() {
@@ -122,11 +116,11 @@ mod abstract_name {
         }
     }
 
-    fn connect(place: &Place) -> Option<rustix::io::Result<std::os::fd::OwnedFd>> {
+    fn connect(place: &Place) -> Option<OwnedFd> {
         let address = SocketAddrUnix::new_abstract_name(name(place)?.as_bytes()).ok()?;
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).ok()?;
-        Some(rustix::net::connect(&socket, &address).map(|()| socket))
+        rustix::net::connect(&socket, &address).ok().map(|()| socket)
     }
 }
 
@@ -166,5 +160,37 @@ mod no_name {
     /// Nobody is there.
     pub async fn ring(_: &Place) -> bool {
         false
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::session::launch::Holder;
+
+    #[test]
+    fn a_name_is_one_servers_and_is_found_until_that_is_gone() {
+        let home = tempfile::tempdir().unwrap();
+        let place = |name: &str| Place::beside(&home.path().join(name)).unwrap();
+        let (one, other) = (place("one.pid"), place("other.pid"));
+        assert_eq!(find(&one), None);
+        let bell = Bell::hang(&one).unwrap().unwrap();
+        assert_eq!(find(&one), Some(Holder::Pid(std::process::id())));
+        assert_eq!(Bell::hang(&one).unwrap_err(), InUse);
+        assert_eq!(find(&other), None);
+        drop(bell);
+        assert_eq!(find(&one), None);
+        assert!(!smol::block_on(ring(&one)));
+    }
+
+    #[test]
+    fn who_rings_waits_until_he_was_heard() {
+        let home = tempfile::tempdir().unwrap();
+        let place = Place::beside(&home.path().join("one.pid")).unwrap();
+        let bell = Bell::hang(&place).unwrap().unwrap();
+        let heard = async {
+            drop(bell.rung().await);
+        };
+        assert!(smol::block_on(async { futures::join!(ring(&place), heard) }).0);
     }
 }

@@ -92,7 +92,7 @@ fn a_name_that_another_user_took_first_keeps_nobody_from_starting() {
         }),
         ("one that is closed", |path| {
             fs::create_dir(path).unwrap();
-            fs::set_permissions(path, Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(0o0)).unwrap();
         }),
         ("a file", |path| fs::write(path, "").unwrap()),
         ("a link to a directory", |path| symlink("/tmp", path).unwrap()),

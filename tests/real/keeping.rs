@@ -134,7 +134,7 @@ fn whatever_becomes_of_a_file_the_server_is_found_again_and_again() {
             let _ = fs::remove_file(path);
             std::mem::forget(UnixListener::bind(path));
         }),
-        ("closed to everybody", |path| drop(fs::set_permissions(path, Permissions::from_mode(0)))),
+        ("closed to everybody", |path| drop(fs::set_permissions(path, Permissions::from_mode(0o0)))),
     ];
     for (what, deed) in deeds {
         for name in FILES {
@@ -187,7 +187,7 @@ fn whatever_becomes_of_the_directory_the_server_is_found_again() {
         ),
         (
             "it is closed to everybody",
-            Box::new(|| fs::set_permissions(&own, Permissions::from_mode(0)).unwrap()),
+            Box::new(|| fs::set_permissions(&own, Permissions::from_mode(0o0)).unwrap()),
         ),
     ];
     for (what, deed) in deeds {

@@ -16,8 +16,8 @@ mod wire;
 
 mod bounds;
 mod by_hand;
-mod crowds;
 mod crowded;
+mod crowds;
 mod editor;
 mod ending;
 mod examples;
@@ -27,9 +27,9 @@ mod gone;
 mod handover;
 mod house;
 mod idle;
+mod keeping;
 #[cfg(target_os = "linux")]
 mod keyboard;
-mod keeping;
 mod leftovers;
 mod loss;
 mod noise;
