@@ -3,9 +3,10 @@
 //! ```text
 //! $HOME/.local/state/reattach/<identifier>/
 //!     server.pid         the lock; the number in it is for people
+//!     server.lock        where the system needs it: the lock's second half
 //!     server.start       the lock that serialises starters
 //!     server.json        the record
-//!     server.exit.json   the tombstone
+//!     server.exit.json   the tombstone; while the server lives, room for it is in a draft
 //!     server.stop.json   what a stopper leaves word of before it sends a signal
 //!     server.log         the log
 //!     stdin.sock         what proxies write to
