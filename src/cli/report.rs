@@ -244,6 +244,7 @@ pub fn explain(reason: GoneReason) -> String {
         GoneReason::Closed => "its session was closed".to_owned(),
         GoneReason::Orphaned => "its client had ended without a word".to_owned(),
         GoneReason::Exited(_) => format!("its {reason}"),
+        GoneReason::Never => "no server was ever there".to_owned(),
         GoneReason::Unknown => "nothing tells why".to_owned(),
     }
 }

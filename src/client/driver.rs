@@ -146,7 +146,7 @@ impl Driver {
 
     fn open(&mut self, now: Time, attempt: Attempt, launch: Launch, command: std::process::Command) {
         log::debug!("attempt {attempt} ({launch:?}): {command:?}");
-        match Transport::open(attempt, command, self.target.streams()) {
+        match Transport::open(attempt, command, self.target.streams(), self.target.following()) {
             Ok(transport) => self.transport = Some(transport),
             Err(why) => {
                 let news = Input::Transport(attempt, News::NotOpened(why));

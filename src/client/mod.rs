@@ -10,6 +10,7 @@
 //! handle sends, receives, and watches the state.
 
 mod driver;
+mod leash;
 mod route;
 mod transport;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::proto::InstanceId;
 use crate::session::client::{Launch, Way};
 
+use super::leash::Following;
 use super::transport::Streams;
 
 /// What makes ssh open a connection of its own, whatever the user's configuration says of shared ones.
@@ -134,6 +135,15 @@ impl Target {
         match self.route {
             Route::Local | Route::Ssh { .. } => Streams::Sockets,
             Route::Via(_) => Streams::Pipes,
+        }
+    }
+
+    /// What of the command of an attempt may stay behind. Our own proxy leaves nothing but servers, which are
+    /// meant to stay.
+    pub(super) fn following(&self) -> Following {
+        match self.route {
+            Route::Local => Following::Nothing,
+            Route::Ssh { .. } | Route::Via(_) => Following::best(),
         }
     }
 

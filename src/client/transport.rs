@@ -4,7 +4,7 @@ use std::future::{Future, pending};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::task::{Context, Poll};
 
 use futures::StreamExt;
@@ -14,7 +14,8 @@ use smol::Timer;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::{or, yield_now};
 
-use crate::io::child::{Waiting, ended, program_exit, signal};
+use super::leash::{Following, Leash};
+use crate::io::child::{Waiting, ended};
 use crate::io::framed::{FrameReader, FrameWriter};
 use crate::io::link::Link;
 use crate::io::pipe;
@@ -54,18 +55,6 @@ impl Streams {
     }
 }
 
-/// The process of a transport: whatever happens to the driver, it does not stay behind.
-struct Leash(Child);
-
-impl Drop for Leash {
-    fn drop(&mut self) {
-        if matches!(self.0.try_wait(), Ok(None)) {
-            signal(&self.0, Signal::KILL);
-            let _ = self.0.wait();
-        }
-    }
-}
-
 /// What a proxy, or ssh, said on standard error until its process ended.
 #[derive(Default)]
 struct Said {
@@ -78,7 +67,12 @@ struct Said {
 
 impl Transport {
     /// Starts the command of an attempt, with standard streams of that kind.
-    pub(super) fn open(attempt: Attempt, mut command: Command, streams: Streams) -> Result<Self, String> {
+    pub(super) fn open(
+        attempt: Attempt,
+        mut command: Command,
+        streams: Streams,
+        following: Following,
+    ) -> Result<Self, String> {
         let name = command.get_program().to_string_lossy().into_owned();
         let fail = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => format!("the command {name} was not found"),
@@ -87,16 +81,15 @@ impl Transport {
         let (stdin, input) = streams.make().map_err(fail)?;
         let (output, stdout) = streams.make().map_err(fail)?;
         command.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
-        let mut process = Leash(command.spawn().map_err(fail)?);
+        let mut process = Leash::start(&mut command, following).map_err(fail)?;
         // With it go our copies of the child's ends, which would keep the child's end from us.
         drop(command);
-        let child = &mut process.0;
-        let errors = OwnedFd::from(child.stderr.take().expect("it was piped"));
+        let errors = OwnedFd::from(process.child().stderr.take().expect("it was piped"));
         let reader = FrameReader::after_preamble(Polled::new(output).map_err(fail)?);
         let writer = FrameWriter::new(Polled::new(input).map_err(fail)?);
         let (told, notices) = bounded(1);
         let watch: Pin<Box<dyn Future<Output = Said> + Send>> =
-            Box::pin(watch(Pid::from_child(child), Source::new(errors).map_err(fail)?, told));
+            Box::pin(watch(process.pid(), Source::new(errors).map_err(fail)?, told));
         let link = Link::new(reader, writer);
         let watch = FuturesUnordered::from_iter([watch]);
         Ok(Transport { attempt, link, process, notices, watch, said: None })
@@ -108,29 +101,31 @@ impl Transport {
             self.said = Some(said);
         }
         if let Ok(Notice::Started) = self.notices.try_recv() {
+            self.process.works();
             return Some(News::Started);
         }
         let said = self.said.take()?;
         // It has ended, so this does not wait.
-        let status = self.process.0.wait().map_or(crate::proto::ProgramExit::Code(255), program_exit);
+        let status = self.process.reap();
         let last_words = said.words();
         Some(News::Exited(ProxyExit { status, verdict: said.verdict, last_words }))
     }
 
     /// Ends the transport: with a last frame if there is one and it gets through, in any case soon.
     pub(super) async fn close(self, bye: Option<Bye>) {
-        let Transport { link, process, mut watch, .. } = self;
+        let Transport { link, mut process, mut watch, .. } = self;
         // A process that finds nobody to read its last words would not end.
         let listen = async {
             watch.next().await;
             pending().await
         };
-        or(end(link, process, bye), listen).await;
+        or(end(link, &mut process, bye), listen).await;
+        process.end_kin().await;
     }
 }
 
 /// Says goodbye, and waits for the end of the process or brings it about.
-async fn end(mut link: Link, mut process: Leash, bye: Option<Bye>) {
+async fn end(mut link: Link, process: &mut Leash, bye: Option<Bye>) {
     let graceful = bye.is_some();
     if let Some(bye) = bye {
         or(link.finish(&Frame::Bye(bye)), async {
@@ -144,9 +139,9 @@ async fn end(mut link: Link, mut process: Leash, bye: Option<Bye>) {
         link.mention(&Frame::Bye(Bye { reason: ByeReason::Lost, message, received: 0 }));
     }
     drop(link);
-    let pid = Pid::from_child(&process.0);
-    // Already reaped, if its end was told before.
-    if matches!(process.0.try_wait(), Ok(Some(_)) | Err(_)) {
+    let pid = process.pid();
+    // If its end was told before.
+    if process.is_reaped() {
         return;
     }
     let has_ended = async |grace| {
@@ -157,13 +152,13 @@ async fn end(mut link: Link, mut process: Leash, bye: Option<Bye>) {
         .await
     };
     if !(graceful && has_ended(FAREWELL_TIMEOUT).await) {
-        signal(&process.0, Signal::TERM);
+        process.signal(Signal::TERM);
         if !has_ended(TRANSPORT_GRACE).await {
-            signal(&process.0, Signal::KILL);
+            process.signal(Signal::KILL);
             let _ = ended(pid, Waiting::best()).await;
         }
     }
-    let _ = process.0.wait();
+    process.reap();
 }
 
 /// Reads standard error until the process has ended, and what it said last.

@@ -6,15 +6,22 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use smol::Async;
+use smol::future::or;
+use smol::{Async, Timer};
 
+use super::bell;
+#[cfg(target_os = "linux")]
+use super::lock::probe;
 use super::paths::Place;
+use super::proof;
 use super::record::Record;
 use super::sockets::Sockets;
 use crate::io::mode::is_pipe;
 use crate::io::{passing, peer, random};
 use crate::proto::InstanceId;
-use crate::proto::limits::TOKEN_BYTES;
+use crate::proto::limits::{RELEASE_WAIT, TOKEN_BYTES};
+#[cfg(target_os = "linux")]
+use crate::session::launch::{Holder, Lock};
 
 /// What a proxy writes after the token along with its input, if nothing is between it and its client
 /// that could end without either.
@@ -85,14 +92,56 @@ pub async fn attach(place: &Place, expected: Option<InstanceId>) -> Result<Attac
     // Where the server says that they are, or where they would be if it has not said so yet.
     let Sockets { stdin, stdout } =
         record.and_then(|record| record.sockets()).unwrap_or_else(|| place.sockets.clone());
-    let to_server = connect(&stdin).await.map_err(|error| failure(&stdin, &error))?;
-    let from_server = connect(&stdout).await.map_err(|error| failure(&stdout, &error))?;
+    let connected = async {
+        let to_server = connect(&stdin).await.map_err(|error| failure(&stdin, &error))?;
+        let from_server = connect(&stdout).await.map_err(|error| failure(&stdout, &error))?;
+        check_holder(place, [&to_server, &from_server])?;
+        Ok((to_server, from_server))
+    };
+    let (to_server, from_server) = match connected.await {
+        Ok(connected) => connected,
+        Err(why) => {
+            ask_to_listen(place).await;
+            return Err(why);
+        }
+    };
     // A record goes before its server's successor starts: one that is still there was meant.
     let instance_now = read_record(place).map(|record| record.instance);
     if instance_now != instance || expected.is_some() && instance != expected {
         return Err("another server has taken the place of the one that was meant".to_owned());
     }
     Ok(Attached { to_server, from_server, instance })
+}
+
+/// Somebody may have removed the sockets of a server that lives. It makes them anew when it is told, and a
+/// moment later there is something to connect to.
+async fn ask_to_listen(place: &Place) {
+    let late = async {
+        Timer::after(RELEASE_WAIT).await;
+        true
+    };
+    if !or(bell::ring(place), late).await {
+        proof::ask_to_look(place);
+    }
+}
+
+/// Whoever listens there must be the server, where the kernel tells: another process of this user may have put
+/// its own sockets in place of the server's.
+#[cfg(target_os = "linux")]
+fn check_holder(place: &Place, sockets: [&UnixStream; 2]) -> Result<(), String> {
+    let Ok(Lock::Held(Holder::Pid(holder))) = probe(place) else {
+        return Ok(());
+    };
+    let is_other = |socket| matches!(peer::peer_pid(socket), Ok(Some(pid)) if pid != holder);
+    match sockets.into_iter().any(is_other) {
+        true => Err("another process listens on a socket of the server's".to_owned()),
+        false => Ok(()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn check_holder(_: &Place, _: [&UnixStream; 2]) -> Result<(), String> {
+    Ok(())
 }
 
 fn read_record(place: &Place) -> Option<Record> {

@@ -16,7 +16,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 
 use super::application::{Application, Delivery, Session};
-use super::pairing::{Attachment, Listeners, accept};
+use super::pairing::{Attachment, Doorway, accept};
 use crate::io::alarm::Alarm;
 use crate::io::clock::Clock;
 use crate::io::framed::{FrameReader, FrameWriter};
@@ -40,7 +40,7 @@ pub struct Ended {
 
 /// Runs a server until it ends, and its application with it. `stop` ends it from outside.
 pub async fn run<A: Application>(
-    listeners: Listeners,
+    doorway: Doorway,
     application: A,
     config: ServerConfig,
     instance: InstanceId,
@@ -73,7 +73,7 @@ pub async fn run<A: Application>(
         None
     };
     let accepted = async {
-        accept(listeners, attached).await;
+        accept(doorway, attached).await;
         None
     };
     // Each is woken for itself only: what is looked at for nothing costs more than a keystroke.

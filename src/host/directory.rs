@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::io::random;
+
 /// Read, write and search for the owner, nothing for others.
 const PRIVATE_DIRECTORY: Mode = Mode::RWXU;
 /// Read and write for the owner, nothing for others.
@@ -171,6 +173,11 @@ impl Directory {
         Ok(File::from(rustix::fs::openat(&self.fd, name, flags, PRIVATE_FILE)?))
     }
 
+    /// Whether something has that name.
+    pub fn has(&self, name: &OsStr) -> bool {
+        rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// Whether that name still means that open file.
     ///
     /// # Errors
@@ -207,13 +214,20 @@ impl Directory {
         draft.push(format!(".{}.draft", std::process::id()));
         self.remove(&draft)?;
         let mut file = self.open(&draft, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
-        let written = file
-            .write_all(content)
-            .and_then(|()| Ok(rustix::fs::renameat(&self.fd, &draft, &self.fd, name)?));
+        let written = file.write_all(content).and_then(|()| self.rename(&draft, name));
         if written.is_err() {
             let _ = self.remove(&draft);
         }
         written
+    }
+
+    /// Gives a file another name, in one step, in place of what has that.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn rename(&self, name: &OsStr, other: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.fd, name, &self.fd, other)?)
     }
 
     /// Removes a file; none there is fine.
@@ -225,6 +239,71 @@ impl Directory {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Takes whatever has that name out of the way. A directory with something in it is nobody's to
+    /// remove, and gets another name.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn make_way(&self, name: &OsStr) -> io::Result<()> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+            Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::Directory => {
+                return self.remove(name);
+            }
+            Ok(_) => {}
+        }
+        self.remove_directory(name).or_else(|_| {
+            let mut aside = name.to_owned();
+            aside.push(format!(".{:016x}.aside", u64::from_le_bytes(random::bytes())));
+            log::warn!("{:?} is a directory, and is now {aside:?}", self.path.join(name));
+            Ok(rustix::fs::renameat(&self.fd, name, &self.fd, &aside)?)
+        })
+    }
+
+    /// Makes sure that what has that name, if anything has, is a file that we can read and write.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn make_usable(&self, name: &OsStr) -> io::Result<()> {
+        let found = match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => found,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        };
+        let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+        if !is_file || found.st_uid != rustix::process::geteuid().as_raw() {
+            return self.make_way(name);
+        }
+        if Mode::from_raw_mode(found.st_mode).contains(PRIVATE_FILE) {
+            return Ok(());
+        }
+        Ok(rustix::fs::chmodat(&self.fd, name, PRIVATE_FILE, AtFlags::empty())?)
+    }
+
+    /// Takes from others what they may do in it, and gives ourselves what we must.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn make_private(&self) -> io::Result<()> {
+        let mode = Mode::from_raw_mode(rustix::fs::fstat(&self.fd)?.st_mode);
+        if mode & (Mode::RWXU | Mode::RWXG | Mode::RWXO) == PRIVATE_DIRECTORY {
+            return Ok(());
+        }
+        Ok(rustix::fs::fchmod(&self.fd, PRIVATE_DIRECTORY)?)
+    }
+
+    /// Whether both are one directory.
+    pub fn is_same_as(&self, other: &Directory) -> bool {
+        match (rustix::fs::fstat(&self.fd), rustix::fs::fstat(&other.fd)) {
+            (Ok(one), Ok(other)) => (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino),
+            (Err(_), _) | (_, Err(_)) => false,
         }
     }
 
@@ -324,6 +403,48 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         let error = Directory::create(&path).unwrap_err().to_string();
         assert!(error.contains("/d\" is not a directory"), "{error}");
+    }
+
+    #[test]
+    fn whatever_has_a_name_gives_way_and_nothing_in_it_is_lost() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = Directory::create(home.path()).unwrap();
+        let name = OsStr::new("f");
+        let path = home.path().join(name);
+        let free = || {
+            directory.make_way(name).unwrap();
+            std::fs::symlink_metadata(&path).is_err()
+        };
+        assert!(free());
+        std::fs::write(&path, "").unwrap();
+        assert!(free());
+        symlink("nowhere", &path).unwrap();
+        assert!(free());
+        std::fs::create_dir(&path).unwrap();
+        assert!(free() && directory.names().unwrap().is_empty());
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("kept"), "").unwrap();
+        assert!(free());
+        let aside = directory.names().unwrap();
+        assert!(aside.len() == 1 && home.path().join(&aside[0]).join("kept").exists(), "{aside:?}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_made_usable_and_others_give_way() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = Directory::create(home.path()).unwrap();
+        let name = OsStr::new("f");
+        let path = home.path().join(name);
+        directory.make_usable(name).unwrap();
+        std::fs::write(&path, "content").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+        directory.make_usable(name).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(directory.read(name, 7).unwrap(), b"content");
+        std::fs::remove_file(&path).unwrap();
+        symlink("nowhere", &path).unwrap();
+        directory.make_usable(name).unwrap();
+        assert!(std::fs::symlink_metadata(&path).is_err());
     }
 
     #[test]

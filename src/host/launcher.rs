@@ -19,7 +19,7 @@ use super::lock::{LockError, StarterLock};
 use super::look::{look, look_for};
 use super::paths::Place;
 use super::proof;
-use super::record::{Ending, clean};
+use super::record::{Ending, Found, clean};
 use super::relay::relay;
 use super::spawn::{Spawned, wait_ready};
 use crate::io::clock::Clock;
@@ -67,6 +67,8 @@ struct Driver {
     clock: Clock,
     machine: Launch,
     starter: Option<(StarterLock, Directory)>,
+    /// What was there before we cleaned up.
+    found: Found,
     spawned: Option<Spawned>,
     attached: Option<Attached>,
     /// The server that we started or are attached to; no other is ours.
@@ -84,6 +86,7 @@ impl Driver {
             clock,
             machine,
             starter: None,
+            found: Found::default(),
             spawned: None,
             attached: None,
             served_by: None,
@@ -153,6 +156,7 @@ impl Driver {
                 self.work = None;
                 if let Some(spawned) = self.spawned.take() {
                     spawned.kill();
+                    self.undo();
                 }
                 None
             }
@@ -211,23 +215,27 @@ impl Driver {
     }
 
     fn signal(&self, holder: Holder, signal: StopSignal) -> Option<Input> {
-        let (_, directory) = self.starter.as_ref()?;
         // One that is gone meanwhile is what the next look shows.
-        match proof::signal(&self.launcher.place, directory, holder, signal) {
+        match proof::signal(&self.launcher.place, holder, signal) {
             Ok(_) => None,
             Err(error) => Some(Input::Failed(format!("the running server cannot be stopped: {error}"))),
         }
     }
 
-    fn clean(&self) -> Option<Input> {
-        let (_, directory) = self.starter.as_ref()?;
+    fn clean(&mut self) -> Option<Input> {
+        let (starter, directory) = self.starter.as_ref()?;
         let failed = |error: io::Error| {
             Input::Failed(format!(
                 "what the last server left in {:?} cannot be removed: {error}",
                 directory.path()
             ))
         };
-        clean(&self.launcher.place, directory).err().map(failed)
+        let found = Found::before_start(&self.launcher.place, directory, starter);
+        let cleaned = found.and_then(|found| {
+            self.found = found;
+            clean(&self.launcher.place, directory)
+        });
+        cleaned.err().map(failed)
     }
 
     fn spawn(&mut self) -> Option<Input> {
@@ -240,7 +248,10 @@ impl Driver {
                 self.work = Some(wait_for(line));
                 None
             }
-            Err(why) => Some(Input::NotReady(why)),
+            Err(why) => {
+                self.undo();
+                Some(Input::NotReady(why))
+            }
         }
     }
 
@@ -252,10 +263,21 @@ impl Driver {
             // It has said its last word, and may take its time to go.
             spawned.kill();
         }
-        if let (true, Some((_, directory))) = (self.launcher.ephemeral, &self.starter) {
-            let _ = self.launcher.place.remove(directory);
-        }
+        self.undo();
         Input::NotReady(reason)
+    }
+
+    /// The server that we started has not come to be: what was there before is there again.
+    fn undo(&self) {
+        let place = &self.launcher.place;
+        let Some((_, directory)) = &self.starter else {
+            return;
+        };
+        // What cannot be put back is explained less well, no more.
+        let _ = match self.launcher.ephemeral {
+            true => clean(place, directory).and_then(|()| place.remove(directory)),
+            false => self.found.leave(place, directory),
+        };
     }
 
     fn relay(&mut self) -> Input {

@@ -13,21 +13,26 @@ use std::io;
 use async_signal::{Signal, Signals};
 use futures::StreamExt;
 use smol::Timer;
+use smol::channel::{Sender, bounded, unbounded};
 use smol::future::or;
 
 use super::application::Application;
 use super::daemon;
 use super::directory::Directory;
+use super::keeper::{Calls, Keeper};
 use super::lock::{LockError, ServerLock, StarterLock};
 use super::log as log_file;
+use super::pairing::Doorway;
 use super::paths::Place;
 use super::record::{Ending, Record, clean};
+use super::sockets::Right;
 use super::spawn::ready_line;
 use super::sweep::sweep;
+use crate::io::clock::Clock;
 use crate::io::{random, reactor};
-use crate::proto::limits::STARTER_WAIT;
+use crate::proto::limits::{LOOK_INTERVAL, RELEASE_WAIT, STARTER_WAIT};
 use crate::proto::{GoneReason, InstanceId};
-use crate::session::ServerConfig;
+use crate::session::{ServerConfig, Time};
 
 /// A server that is to be.
 #[derive(Debug)]
@@ -110,14 +115,25 @@ impl Life {
         &self,
         make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
     ) -> Result<GoneReason, Stillborn> {
-        let (directory, lock) = self.take_lock().await?;
-        let listeners = self.place.sockets.listen().map_err(|why| {
+        let (directory, lock, signals) = self.take_lock().await?;
+        let (listeners, made) = self.place.sockets.listen(Right::IfUnused).map_err(|why| {
             let _ = lock.clear();
             self.undo();
             Stillborn::Other(why)
         })?;
-        let (application, instance, signals) = self.bear(&directory, make).map_err(|why| {
-            self.leave(&directory, &lock);
+        let (fresh, newest) = unbounded();
+        let _ = fresh.try_send(listeners);
+        let instance = InstanceId(random::id());
+        let command = self.command.clone().unwrap_or_default();
+        let record = Record::of_this_process(instance, &command, &made.sockets, self.config.idle_lifetime);
+        let logs_to_file = self.starter != Starter::Hand { log_to_file: false };
+        let stdout_is_log = self.starter == Starter::Proxy;
+        let place = &self.place;
+        let tombstone = None;
+        let mut keeper =
+            Keeper { place, directory, lock, record, tombstone, made, logs_to_file, stdout_is_log, fresh };
+        let application = self.bear(&keeper, make).map_err(|why| {
+            leave(&keeper);
             self.undo();
             Stillborn::Other(why)
         })?;
@@ -131,14 +147,25 @@ impl Life {
             // A thread of its own that ends: those of a pool would stay, and wake up twice a second.
             std::thread::spawn(move || sweep(&identifier));
         }
-        let stop = told_to_stop(signals, &self.place, &directory, instance);
-        let ended = daemon::run(listeners, application, self.config.clone(), instance, stop).await;
+        let (used, users) = bounded(1);
+        let doorway = Doorway { listeners: newest, used };
+        let (ask, asked) = bounded(1);
+        let calls = Calls { asked, used: users };
+        let stop = or(told_to_stop(signals, place, instance, ask), async {
+            keeper.watch(&calls).await;
+            pending().await
+        });
+        let ended = daemon::run(doorway, application, self.config.clone(), instance, stop).await;
         let reason = ended.reason;
         log::info!("instance {instance} ends: {reason}");
-        if let Err(error) = Ending::now(instance, reason).write_tombstone(&self.place, &directory) {
-            log::error!("the tombstone cannot be written: {error}");
+        match keeper.write_tombstone(&Ending::now(instance, reason)) {
+            Ok(()) => leave(&keeper),
+            Err(error) => {
+                log::error!("the tombstone cannot be written: {error}");
+                // The record stays: it tells at least that there was a server, and that it has ended.
+                close(&keeper);
+            }
         }
-        self.leave(&directory, &lock);
         let _last = self.leave_nothing(reason);
         // The transports end here, when all is said and done and the lock is about to fall free.
         drop(ended);
@@ -146,18 +173,19 @@ impl Life {
     }
 
     /// The lock, before anything else; then the starter's turn is over.
-    async fn take_lock(&self) -> Result<(Directory, ServerLock), Stillborn> {
+    async fn take_lock(&self) -> Result<(Directory, ServerLock, Signals), Stillborn> {
         match self.starter {
             Starter::Proxy => {
                 let directory = self.place.find().map_err(LockError::from)?;
                 let gone = || Stillborn::Other(format!("the directory {:?} is gone", self.place.directory()));
                 let directory = directory.ok_or_else(gone)?;
-                let lock = ServerLock::take(&self.place, &directory)?;
+                let signals = handle_signals()?;
+                let lock = self.take_server_lock(&directory).await?;
                 let failed =
                     |error: io::Error| Stillborn::Other(format!("/dev/null cannot be opened: {error}"));
                 let null = std::fs::File::open("/dev/null").map_err(failed)?;
                 rustix::stdio::dup2_stdin(null).map_err(|errno| failed(errno.into()))?;
-                Ok((directory, lock))
+                Ok((directory, lock, signals))
             }
             Starter::Hand { .. } => {
                 let late = async {
@@ -172,11 +200,25 @@ impl Life {
                     ))
                 };
                 let (_starter, directory) = taken.ok_or_else(late)??;
-                let lock = ServerLock::take(&self.place, &directory)?;
+                let signals = handle_signals()?;
+                let lock = self.take_server_lock(&directory).await?;
                 clean(&self.place, &directory).map_err(|error| {
                     Stillborn::Other(format!("what the last server left cannot be removed: {error}"))
                 })?;
-                Ok((directory, lock))
+                Ok((directory, lock, signals))
+            }
+        }
+    }
+
+    /// Waits a moment for whoever has just been seen to let go of it.
+    async fn take_server_lock(&self, directory: &Directory) -> Result<ServerLock, LockError> {
+        let clock = Clock::new();
+        loop {
+            match ServerLock::take(&self.place, directory) {
+                Err(LockError::Held(_)) if clock.now() < Time(0) + RELEASE_WAIT => {
+                    Timer::after(LOOK_INTERVAL).await;
+                }
+                taken => return taken,
             }
         }
     }
@@ -184,32 +226,14 @@ impl Life {
     /// Everything else that must be there before the word that it is ready.
     fn bear<A: Application>(
         &self,
-        directory: &Directory,
+        keeper: &Keeper<'_>,
         make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
-    ) -> Result<(A, InstanceId, Signals), String> {
-        // Before the application, which would be left behind by a signal that nobody handles.
-        // All that a starter may have ignored: what is caught here is not ignored by the program.
-        // SIGCHLD only so that it is not ignored: else the system keeps no exit status for us.
-        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup, Signal::Quit, Signal::Child])
-            .map_err(|error| format!("signals cannot be handled: {error}"))?;
-        let instance = InstanceId(random::id());
-        let command = self.command.clone().unwrap_or_default();
-        Record::of_this_process(instance, &command, &self.place.sockets, self.config.idle_lifetime)
+    ) -> Result<A, String> {
+        let Keeper { record, directory, .. } = keeper;
+        record
             .write(&self.place, directory)
             .map_err(|error| format!("the record in {:?} cannot be written: {error}", directory.path()))?;
-        let application = make(self.command.clone())?;
-        Ok((application, instance, signals))
-    }
-
-    /// Takes away what would lie once we are gone. The record stays: the tombstone is about it.
-    fn leave(&self, directory: &Directory, lock: &ServerLock) {
-        self.place.sockets.remove();
-        let obsolete = match Ending::read_tombstone(&self.place, directory) {
-            Some(_) => ".stop.json",
-            None => ".json",
-        };
-        let _ = directory.remove(&self.place.name(obsolete));
-        let _ = lock.clear();
+        make(self.command.clone())
     }
 
     /// Removes what was made for a server by hand that did not come to be. A log stays: there may
@@ -240,6 +264,37 @@ impl Life {
     }
 }
 
+/// Takes away what nobody needs once we are gone.
+fn close(keeper: &Keeper<'_>) {
+    let Keeper { place, directory, lock, made, tombstone, .. } = keeper;
+    made.remove();
+    if let Some(room) = tombstone {
+        let _ = room.give_up(place, directory);
+    }
+    let _ = lock.clear();
+}
+
+/// Takes away what would lie once we are gone. The record stays: the tombstone is about it.
+fn leave(keeper: &Keeper<'_>) {
+    let Keeper { place, directory, .. } = keeper;
+    close(keeper);
+    let obsolete = match Ending::read_tombstone(place, directory) {
+        Some(_) => ".stop.json",
+        None => ".json",
+    };
+    let _ = directory.remove(&place.name(obsolete));
+}
+
+/// Before the lock, which others see, and the application, which would be left behind by a signal that
+/// nobody handles.
+///
+/// All that a starter may have ignored: what is caught here is not ignored by the program. SIGCHLD only so
+/// that it is not ignored: else the system keeps no exit status for us.
+fn handle_signals() -> Result<Signals, Stillborn> {
+    Signals::new([Signal::Term, Signal::Int, Signal::Hup, Signal::Quit, Signal::Child])
+        .map_err(|error| Stillborn::Other(format!("signals cannot be handled: {error}")))
+}
+
 /// Says one line to whoever started us.
 fn tell(line: &str) {
     let line = format!("{}\n", line.replace('\n', " "));
@@ -247,24 +302,31 @@ fn tell(line: &str) {
     let _ = rustix::io::write(rustix::stdio::stdout(), line.as_bytes());
 }
 
-/// Why we are told to stop, when we are: by SIGTERM, or by SIGINT when started by hand. SIGHUP is
-/// for those who depend on a terminal.
+/// Why we are told to stop, when we are: by SIGTERM, or by SIGINT when started by hand. SIGHUP asks us to
+/// look after our files, as it does other daemons; we do not depend on a terminal.
 async fn told_to_stop(
     mut signals: Signals,
     place: &Place,
-    directory: &Directory,
     instance: InstanceId,
+    ask: Sender<()>,
 ) -> GoneReason {
     while let Some(signal) = signals.next().await {
         match signal {
             Ok(Signal::Term | Signal::Int) => {
-                let intent = Ending::read_intent(place, directory);
+                let directory = place.find().ok().flatten();
+                let directory = directory.as_ref();
+                let intent = directory.and_then(|directory| Ending::read_intent(place, directory));
                 let ours = intent.filter(|intent| intent.instance == instance);
                 // Whoever replaces us holds the starter lock meanwhile: one that gave up does not
                 // explain what somebody else wishes later.
-                let is_abandoned = || matches!(StarterLock::is_busy(place, directory), Ok(false));
+                let is_abandoned =
+                    || directory.is_some_and(|found| matches!(StarterLock::is_busy(place, found), Ok(false)));
                 let ours = ours.filter(|intent| intent.reason != GoneReason::Replaced || !is_abandoned());
                 return ours.map_or(GoneReason::Stopped, |intent| intent.reason);
+            }
+            Ok(Signal::Hup) => {
+                // Of some at once, one is as good as all.
+                let _ = ask.try_send(());
             }
             Ok(_) => {}
             Err(error) => log::warn!("a signal was not understood: {error}"),

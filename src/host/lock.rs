@@ -1,23 +1,24 @@
 //! The two locks of a server's directory.
 //!
-//! The *server's* lock is a record lock of the process: the kernel names its holder and releases
-//! it at death, however that comes; children do not inherit it. Its one trap: a process that
-//! closes any descriptor of the file loses the lock. So the server opens it once, in
-//! [`ServerLock::take`], and nobody else in that process ever does.
+//! The *server's* lock is a [claim](super::claim) that the kernel releases at death, however that comes;
+//! children do not inherit it. Beside it the server has a [name](super::bell) in the kernel's memory, so
+//! that it is seen to live while somebody removes or replaces the file.
 //!
 //! The *starter's* lock belongs to an open file. It is handed on to the spawned server together
 //! with that file, so a start is seen to be under way even if the proxy that began it was killed.
 //!
 //! What follows from a lock is left to the launch machine.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 
-use rustix::fs::{FlockOperation, OFlags, fcntl_lock, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
-use rustix::process::{Flock, FlockType, Pid, fcntl_getlk};
 use smol::Timer;
 
+use super::bell::{self, Bell, InUse};
+use super::claim::{self, Claim, Means};
 use super::directory::{Directory, DirectoryError};
 use super::paths::Place;
 use crate::proto::limits::LOOK_INTERVAL;
@@ -47,7 +48,8 @@ pub enum LockError {
 /// The proof that this process is the server. Held until the process ends.
 #[derive(Debug)]
 pub struct ServerLock {
-    file: File,
+    claim: Claim,
+    bell: Option<Bell>,
 }
 
 impl ServerLock {
@@ -57,35 +59,50 @@ impl ServerLock {
     ///
     /// If a server lives, or the system refuses.
     pub fn take(place: &Place, directory: &Directory) -> Result<Self, LockError> {
-        let name = place.name(".pid");
-        let refused = |action, source: io::Error| LockError::Refused {
-            path: directory.path().join(&name),
-            action,
-            source,
-        };
-        loop {
-            let file = directory
-                .open(&name, OFlags::RDWR | OFlags::CREATE)
-                .map_err(|error| refused("opened", error))?;
-            match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {}
-                Err(Errno::AGAIN | Errno::ACCESS) => {
-                    return Err(LockError::Held(directory.path().to_owned()));
-                }
-                Err(errno) => return Err(refused("taken", errno.into())),
-            }
-            // Whoever cleaned up may have removed the file between the two steps.
-            if directory.still_names(&name, &file).map_err(|error| refused("examined", error))? {
-                let lock = ServerLock { file };
-                lock.write_number().map_err(|error| refused("written", error))?;
-                return Ok(lock);
-            }
-        }
+        // First: descriptors are closed by number, and who sees the lock free finds no name in use.
+        let bell = Bell::hang(place).map_err(|InUse| LockError::Held(directory.path().to_owned()))?;
+        let lock = ServerLock { claim: claim(place, directory)?, bell };
+        lock.write_number().map_err(|error| refused(place, directory, "written", error))?;
+        Ok(lock)
     }
 
-    fn write_number(&self) -> io::Result<()> {
+    /// Takes it again, of the file that is there by now, if that is not the one that we hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`ServerLock::take`].
+    pub fn renew(&mut self, place: &Place, directory: &Directory) -> Result<bool, LockError> {
+        let examined = directory.still_names(&place.name(".pid"), self.claim.file());
+        if examined.map_err(|error| refused(place, directory, "examined", error))? {
+            return Ok(false);
+        }
+        // The old one goes when the new one is ours.
+        self.claim = claim(place, directory)?;
+        self.write_number().map_err(|error| refused(place, directory, "written", error))?;
+        Ok(true)
+    }
+
+    /// What is told when somebody asks us to look after our files.
+    pub fn bell(&self) -> Option<&Bell> {
+        self.bell.as_ref()
+    }
+
+    /// Writes our number, if something else is in its place.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn write_number(&self) -> io::Result<()> {
+        use std::os::unix::fs::FileExt;
+        let number = format!("{}\n", std::process::id());
+        let mut there = vec![0; number.len() + 1];
+        if let Ok(bytes) = self.claim.file().read_at(&mut there, 0)
+            && there[..bytes] == *number.as_bytes()
+        {
+            return Ok(());
+        }
         self.clear()?;
-        writeln!(&self.file, "{}", std::process::id())
+        self.claim.file().write_all(number.as_bytes())
     }
 
     /// Takes the number out of the file: the process is about to end.
@@ -94,41 +111,82 @@ impl ServerLock {
     ///
     /// Those of the system.
     pub fn clear(&self) -> io::Result<()> {
-        rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Start(0))?;
-        Ok(rustix::fs::ftruncate(&self.file, 0)?)
+        rustix::fs::seek(self.claim.file(), rustix::fs::SeekFrom::Start(0))?;
+        Ok(rustix::fs::ftruncate(self.claim.file(), 0)?)
     }
+}
+
+fn claim(place: &Place, directory: &Directory) -> Result<Claim, LockError> {
+    let name = place.name(".pid");
+    let refused = |action, source| refused(place, directory, action, source);
+    loop {
+        let file =
+            directory.open(&name, OFlags::RDWR | OFlags::CREATE).map_err(|error| refused("opened", error))?;
+        let claim = Claim::take(Means::best(), place, directory, file);
+        let Some(claim) = claim.map_err(|error| refused("taken", error))? else {
+            return Err(LockError::Held(directory.path().to_owned()));
+        };
+        // Whoever cleaned up may have removed the file between the two steps.
+        if directory.still_names(&name, claim.file()).map_err(|error| refused("examined", error))? {
+            return Ok(claim);
+        }
+    }
+}
+
+/// Opens a lock's file, made if it is not there, in place of whatever is there in its stead.
+fn open(directory: &Directory, name: &OsStr) -> io::Result<File> {
+    let open = || directory.open(name, OFlags::RDWR | OFlags::CREATE);
+    match open() {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            directory.make_usable(name).or(Err(error))?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
+fn refused(place: &Place, directory: &Directory, action: &'static str, source: io::Error) -> LockError {
+    LockError::Refused { path: directory.path().join(place.name(".pid")), action, source }
 }
 
 /// Asks the kernel who holds the server's lock. Creates nothing, takes nothing.
 ///
-/// Not for the server's own process: see the trap above.
+/// Not for the server's own process, which closes a file of its lock with it.
 ///
 /// # Errors
 ///
-/// Those of the system; a missing file is a free lock.
-pub fn probe(place: &Place, directory: &Directory) -> io::Result<Lock> {
+/// If the directory is not ours alone, or the system refuses, and nothing else tells that a server
+/// lives; a missing file is a free lock.
+pub fn probe(place: &Place) -> Result<Lock, LockError> {
+    let by_file = match place.find() {
+        Ok(Some(directory)) => probe_file(place, &directory),
+        Ok(None) => Ok(Lock::Free),
+        Err(error) => Err(error.into()),
+    };
+    match by_file {
+        Ok(held @ Lock::Held(Holder::Pid(_))) => Ok(held),
+        // Whatever has become of the file, or of the name of who holds it.
+        Ok(Lock::Held(Holder::Elsewhere) | Lock::Free) | Err(_) => {
+            bell::find(place).map_or(by_file, |holder| Ok(Lock::Held(holder)))
+        }
+    }
+}
+
+fn probe_file(place: &Place, directory: &Directory) -> Result<Lock, LockError> {
+    let refused = |error| refused(place, directory, "examined", error);
     let file = match directory.open(&place.name(".pid"), OFlags::RDONLY) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Lock::Free),
-        Err(error) => return Err(error),
+        Err(error) => return Err(refused(error)),
     };
-    Ok(match fcntl_getlk(&file, &Flock::from(FlockType::WriteLock))? {
-        None => Lock::Free,
-        Some(lock) if lock.typ == FlockType::Unlocked => Lock::Free,
-        Some(lock) => Lock::Held(holder(lock.pid)),
-    })
-}
-
-/// Holders that have no number here are told as zero or less.
-fn holder(pid: Option<Pid>) -> Holder {
-    let number = pid.map_or(0, Pid::as_raw_pid);
-    u32::try_from(number).ok().filter(|number| *number > 0).map_or(Holder::Elsewhere, Holder::Pid)
+    claim::holder(Means::best(), place, directory, &file).map_err(refused)
 }
 
 /// The right to start a server.
 #[derive(Debug)]
 pub struct StarterLock {
     file: File,
+    has_made_file: bool,
 }
 
 impl StarterLock {
@@ -146,7 +204,8 @@ impl StarterLock {
                 action,
                 source,
             };
-            let file = match directory.open(&name, OFlags::RDWR | OFlags::CREATE) {
+            let has_made_file = !directory.has(&name);
+            let file = match open(&directory, &name) {
                 Ok(file) => file,
                 // The directory was removed since it was opened.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -158,7 +217,7 @@ impl StarterLock {
                 Err(errno) => return Err(refused("taken", errno.into())),
             }
             if directory.still_names(&name, &file).map_err(|error| refused("examined", error))? {
-                return Ok(Some((StarterLock { file }, directory)));
+                return Ok(Some((StarterLock { file, has_made_file }, directory)));
             }
         }
     }
@@ -196,6 +255,11 @@ impl StarterLock {
         }
     }
 
+    /// Whether there was no file of it before.
+    pub fn has_made_file(&self) -> bool {
+        self.has_made_file
+    }
+
     /// The open file, to hand on: the lock lasts until every copy is closed.
     ///
     /// # Errors
@@ -221,7 +285,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let place = place(home.path());
         let directory = place.find().unwrap().unwrap();
-        assert_eq!(probe(&place, &directory).unwrap(), Lock::Free);
+        assert_eq!(probe(&place).unwrap(), Lock::Free);
         assert!(!StarterLock::is_busy(&place, &directory).unwrap());
         assert!(directory.names().unwrap().is_empty());
     }
@@ -232,11 +296,31 @@ mod tests {
         let place = place(home.path());
         std::fs::write(place.pid_file(), "1\n").unwrap();
         let directory = place.find().unwrap().unwrap();
-        assert_eq!(probe(&place, &directory).unwrap(), Lock::Free);
+        assert_eq!(probe(&place).unwrap(), Lock::Free);
         let lock = ServerLock::take(&place, &directory).unwrap();
-        assert_eq!(std::fs::read_to_string(place.pid_file()).unwrap(), format!("{}\n", std::process::id()));
+        let number = format!("{}\n", std::process::id());
+        assert_eq!(std::fs::read_to_string(place.pid_file()).unwrap(), number);
+        std::fs::write(place.pid_file(), format!("{number}{number}")).unwrap();
+        lock.write_number().unwrap();
+        assert_eq!(std::fs::read_to_string(place.pid_file()).unwrap(), number);
         lock.clear().unwrap();
         assert_eq!(std::fs::read_to_string(place.pid_file()).unwrap(), "");
+    }
+
+    #[test]
+    fn a_lock_is_taken_again_of_the_file_that_is_there() {
+        let home = tempfile::tempdir().unwrap();
+        let place = place(home.path());
+        let directory = place.find().unwrap().unwrap();
+        let mut lock = ServerLock::take(&place, &directory).unwrap();
+        assert!(!lock.renew(&place, &directory).unwrap());
+        directory.remove(&place.name(".pid")).unwrap();
+        #[cfg(target_os = "linux")]
+        assert_eq!(probe(&place).unwrap(), Lock::Held(Holder::Pid(std::process::id())), "by its name");
+        assert!(lock.renew(&place, &directory).unwrap());
+        assert!(matches!(ServerLock::take(&place, &directory), Err(LockError::Held(_))));
+        drop(lock);
+        assert_eq!(probe(&place).unwrap(), Lock::Free);
     }
 
     #[test]
@@ -260,11 +344,5 @@ mod tests {
         let (_first, directory) = StarterLock::try_take(&place).unwrap().unwrap();
         directory.remove(&place.name(".start")).unwrap();
         assert!(StarterLock::try_take(&place).unwrap().is_some());
-    }
-
-    #[test]
-    fn holders_without_a_number_here_are_elsewhere() {
-        assert_eq!(holder(None), Holder::Elsewhere);
-        assert_eq!(holder(Pid::from_raw(7)), Holder::Pid(7));
     }
 }

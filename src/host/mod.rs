@@ -5,9 +5,12 @@
 //! paths         where its files are
 //! sockets       the two sockets of a server
 //! directory     a private directory, and its files
+//! claim         the kernel's word that a server lives
+//! bell          the same, whatever becomes of its files
 //! lock          who is the server, who may start one
 //! proof         a signal that reaches the server and nobody else
 //! record        what a server leaves word of
+//! tombstone     room for its last word
 //! boot          which start of the host this is
 //! look          what all that shows
 //! log           the server's standard error
@@ -21,6 +24,8 @@
 //! relay         bytes both ways, until a side ends
 //!
 //! life          a server process, from its start to its tombstone
+//! keeper        a server looks after its files
+//! notice        when to do so
 //! daemon        the server's driver
 //! pairing       two sockets become one attachment
 //! application   what a server hosts
@@ -31,18 +36,22 @@
 
 pub mod application;
 pub mod attach;
+pub mod bell;
 pub mod boot;
+pub mod claim;
 pub mod daemon;
 pub mod descriptors;
 pub mod directory;
 pub mod flow;
 pub mod handover;
 pub mod identifier;
+pub mod keeper;
 pub mod launcher;
 pub mod life;
 pub mod lock;
 pub mod log;
 pub mod look;
+pub mod notice;
 pub mod pairing;
 pub mod paths;
 pub mod program;
@@ -53,3 +62,4 @@ pub mod sockets;
 pub mod spawn;
 pub mod stop;
 pub mod sweep;
+pub mod tombstone;

@@ -4,11 +4,13 @@
 //! both bring a stream of the proxy's own are answered with one byte, and those are used instead;
 //! what the proxy does then is in [`handover`](super::handover).
 
+use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use smol::channel::Sender;
+use smol::channel::{Receiver, Sender};
+use smol::future::or;
 use smol::lock::Mutex;
 use smol::{Async, LocalExecutor, Timer};
 
@@ -56,8 +58,17 @@ struct Lone {
     lent: Option<OwnedFd>,
 }
 
+/// Where connections come from.
+#[derive(Debug)]
+pub struct Doorway {
+    /// The sockets to listen on; newer ones take the place of older ones.
+    pub listeners: Receiver<Listeners>,
+    /// Told of every connection, unless nobody wants to know.
+    pub used: Sender<()>,
+}
+
 /// Accepts for ever; every complete pair goes to `attachments`.
-pub async fn accept(listeners: Listeners, attachments: Sender<Attachment>) {
+pub async fn accept(doorway: Doorway, attachments: Sender<Attachment>) {
     let lone = Mutex::new(Vec::new());
     let executor = LocalExecutor::new();
     let take = |half: Half, stream: Async<UnixStream>| {
@@ -73,13 +84,18 @@ pub async fn accept(listeners: Listeners, attachments: Sender<Attachment>) {
             }
         }
     };
+    let admit = |half: Half, stream: Async<UnixStream>| {
+        // Of some at once, one is as good as all.
+        let _ = doorway.used.try_send(());
+        match crate::io::peer::check_own(&stream) {
+            Ok(()) => executor.spawn(take(half, stream)).detach(),
+            Err(error) => log::warn!("a connection was refused: {error}"),
+        }
+    };
     let accept_half = async |half: Half, listener: &Async<UnixListener>| {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => match crate::io::peer::check_own(&stream) {
-                    Ok(()) => executor.spawn(take(half, stream)).detach(),
-                    Err(error) => log::warn!("a connection was refused: {error}"),
-                },
+                Ok((stream, _)) => admit(half, stream),
                 Err(error) => {
                     // Out of descriptors, say: others may be closed meanwhile.
                     log::warn!("no connection can be accepted: {error}");
@@ -89,12 +105,25 @@ pub async fn accept(listeners: Listeners, attachments: Sender<Attachment>) {
         }
     };
     let both = async {
-        futures::join!(
-            accept_half(Half::Input, &listeners.stdin),
-            accept_half(Half::Output, &listeners.stdout)
-        )
+        let mut current = doorway.listeners.recv().await;
+        while let Ok(Listeners { stdin, stdout }) = current {
+            let accept = async {
+                futures::join!(accept_half(Half::Input, &stdin), accept_half(Half::Output, &stdout));
+                pending().await
+            };
+            current = or(doorway.listeners.recv(), accept).await;
+            // Who has connected to these already is not sent away.
+            for (half, listener) in [(Half::Input, &stdin), (Half::Output, &stdout)] {
+                while let Ok((stream, _)) = listener.get_ref().accept() {
+                    if let Ok(stream) = Async::new(stream) {
+                        admit(half, stream);
+                    }
+                }
+            }
+        }
+        pending().await
     };
-    executor.run(both).await;
+    executor.run(both).await
 }
 
 async fn read_token(stream: &Async<UnixStream>) -> Option<([u8; TOKEN_BYTES], Option<OwnedFd>)> {
@@ -116,7 +145,7 @@ async fn read_token(stream: &Async<UnixStream>) -> Option<([u8; TOKEN_BYTES], Op
         Timer::after(PAIR_TIMEOUT).await;
         Err(io::ErrorKind::TimedOut.into())
     };
-    let lent = smol::future::or(read, late).await.ok()?;
+    let lent = or(read, late).await.ok()?;
     Some((token, lent))
 }
 

@@ -3,9 +3,10 @@
 //! ```text
 //! $HOME/.local/state/reattach/<identifier>/
 //!     server.pid         the lock; the number in it is for people
+//!     server.lock        where the system needs it: the lock's second half
 //!     server.start       the lock that serialises starters
 //!     server.json        the record
-//!     server.exit.json   the tombstone
+//!     server.exit.json   the tombstone; while the server lives, room for it is in a draft
 //!     server.stop.json   what a stopper leaves word of before it sends a signal
 //!     server.log         the log
 //!     stdin.sock         what proxies write to
@@ -175,6 +176,20 @@ impl Place {
         &self.directory
     }
 
+    /// What this place can be told from others by, whatever becomes of its files: a directory that
+    /// outlives them, and a name in that.
+    pub fn anchor(&self) -> (&Path, &OsStr) {
+        match (&self.root, &self.identifier) {
+            (Some(root), Some(identifier)) => (&root.home, OsStr::new(identifier.as_str())),
+            (None, _) | (_, None) => (&self.directory, &self.stem),
+        }
+    }
+
+    /// Whether the directory is the server's alone; in another one there may be anybody's files.
+    pub fn is_private(&self) -> bool {
+        self.root.is_some()
+    }
+
     /// The path of the server's lock.
     pub fn pid_file(&self) -> PathBuf {
         self.directory.join(self.name(".pid"))
@@ -220,6 +235,25 @@ impl Place {
         }
     }
 
+    /// As [`Place::create`], in place of whatever else has the directory's name. Only for the server
+    /// that lives there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Place::create`].
+    pub fn make_anew(&self) -> Result<Directory, DirectoryError> {
+        let Some(root) = &self.root else {
+            return Directory::create(&self.directory);
+        };
+        let parent = root.create()?;
+        parent.make_way(self.last()).map_err(|source| DirectoryError::Refused {
+            path: self.directory.clone(),
+            action: "replaced",
+            source,
+        })?;
+        parent.create_in(self.last())
+    }
+
     /// Removes what a server puts into the directory, and the directory unless somebody else's
     /// files are in it. Only for the holder of the starter lock, which goes last.
     ///
@@ -231,26 +265,26 @@ impl Place {
         for name in directory.names()?.iter().filter(|name| self.is_draft(name)) {
             directory.remove(name)?;
         }
-        for ending in [".json", ".exit.json", ".stop.json", ".log", ".pid", ".start"] {
+        for ending in [".json", ".exit.json", ".stop.json", ".log", ".pid", ".lock", ".start"] {
             directory.remove(&self.name(ending))?;
         }
         self.remove_directory()
     }
 
     /// As [`Place::remove`], but for what a server that did not come to be has left, which has no
-    /// sockets any more; with a log beside it nothing is removed.
+    /// sockets any more; a log stays: there may be more in it.
     ///
     /// # Errors
     ///
     /// Those of the system.
     pub fn remove_unless_logged(&self, directory: &Directory) -> std::io::Result<()> {
-        if std::fs::symlink_metadata(self.directory.join(self.name(".log"))).is_ok() {
-            return Ok(());
-        }
-        for ending in [".pid", ".start"] {
+        for ending in [".pid", ".lock", ".start"] {
             directory.remove(&self.name(ending))?;
         }
-        self.remove_directory()
+        match std::fs::symlink_metadata(self.directory.join(self.name(".log"))) {
+            Ok(_) => Ok(()),
+            Err(_) => self.remove_directory(),
+        }
     }
 
     /// The directory of a server that has one of its own, unless somebody else's files are in it.

@@ -4,7 +4,7 @@
 //! Written in one step, read with patience: a missing, torn or garbled file is as good as none.
 //! None of them proves anything; who lives is asked of the [lock](super::lock).
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::directory::Directory;
+use super::lock::StarterLock;
 use super::paths::Place;
 use super::sockets::Sockets;
 use crate::io::clock;
@@ -60,8 +61,7 @@ impl Record {
         idle_lifetime: Duration,
     ) -> Self {
         let started = clock::unix_seconds();
-        let text = |path: &PathBuf| path.to_str().map(PathBuf::from);
-        Record {
+        let mut record = Record {
             instance,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION),
@@ -70,10 +70,19 @@ impl Record {
             started_at: time_for_people(started),
             boot: format!("{:032x}", super::boot::current().0),
             command: shortened(command),
-            stdin_socket: text(&sockets.stdin),
-            stdout_socket: text(&sockets.stdout),
+            stdin_socket: None,
+            stdout_socket: None,
             idle_lifetime: idle_lifetime.as_secs(),
-        }
+        };
+        record.set_sockets(sockets);
+        record
+    }
+
+    /// They are elsewhere by now.
+    pub fn set_sockets(&mut self, sockets: &Sockets) {
+        let text = |path: &PathBuf| path.to_str().map(PathBuf::from);
+        self.stdin_socket = text(&sockets.stdin);
+        self.stdout_socket = text(&sockets.stdout);
     }
 
     /// Where the sockets are, if it says so.
@@ -181,6 +190,54 @@ pub fn clean(place: &Place, directory: &Directory) -> io::Result<()> {
     Ok(())
 }
 
+/// What a starter found, to be there again if its start fails.
+#[derive(Debug, Default)]
+pub struct Found {
+    words: Vec<(OsString, Vec<u8>)>,
+    names: Vec<OsString>,
+}
+
+impl Found {
+    /// What is there of an earlier server; all that is there is not ours alone.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn before_start(place: &Place, directory: &Directory, starter: &StarterLock) -> io::Result<Self> {
+        let words = WORDS.map(|ending| place.name(ending)).into_iter();
+        let words = words.filter_map(|name| Some((name.clone(), directory.read(&name, RECORD_BYTES_MAX)?)));
+        let mut names = directory.names()?;
+        if starter.has_made_file() {
+            names.retain(|name| *name != place.name(".start"));
+        }
+        Ok(Found { words: words.collect(), names })
+    }
+
+    /// Leaves that, and the log that explains why there is no more. Only for the holder of the starter
+    /// lock, when the server that it started is no more.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn leave(&self, place: &Place, directory: &Directory) -> io::Result<()> {
+        clean(place, directory)?;
+        // The record last: who finds it finds what explains its end, too.
+        for (name, content) in &self.words {
+            directory.replace(name, content)?;
+        }
+        for ending in [".pid", ".lock", ".start"] {
+            let name = place.name(ending);
+            if !self.names.contains(&name) {
+                directory.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a server and its stopper leave word in; the record is the last.
+const WORDS: [&str; 3] = [".exit.json", ".stop.json", ".json"];
+
 /// Why a server is gone, for people.
 pub fn sentence(reason: GoneReason) -> String {
     match reason {
@@ -193,6 +250,7 @@ pub fn sentence(reason: GoneReason) -> String {
         GoneReason::Closed => "its client closed the session".to_owned(),
         GoneReason::Orphaned => "its client ended without a word, and did not come back".to_owned(),
         GoneReason::Exited(_) => format!("the {reason}"),
+        GoneReason::Never => "no server has ever left anything under this name".to_owned(),
         GoneReason::Unknown => "nothing is left that says why it ended".to_owned(),
     }
 }

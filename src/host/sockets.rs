@@ -2,14 +2,15 @@
 //!
 //! Beside the record; a path that is too long for a socket moves both to
 //! `/tmp/reattach-<user>/<hash>/`. Not to the session's runtime directory, which goes away at
-//! logout while the server stays.
+//! logout while the server stays. Where anybody may make directories, anybody may have made that
+//! one first: then they are in `/tmp/reattach-<user>-<random>/`, and the record says so.
 //!
 //! Who connects to them is left to [`pairing`](super::pairing) and [`attach`](super::attach).
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,11 @@ use smol::Async;
 
 use super::directory::{Directory, DirectoryError};
 use super::pairing::Listeners;
+use crate::io::random;
 use crate::proto::limits::SOCKET_PATH_BYTES_MAX;
+
+/// Names that are tried: one that nobody can foresee is free.
+const TRIES_MAX: usize = 3;
 
 /// The two sockets of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,23 +44,39 @@ impl Sockets {
         Sockets { stdin: short.join("stdin.sock"), stdout: short.join("stdout.sock") }
     }
 
-    /// Makes both, for us alone, and listens on them. Stale ones give way.
+    /// Makes both, for us alone, here or where it can be, and listens on them. Stale ones give way.
     ///
     /// # Errors
     ///
     /// One sentence, if one cannot be made, or somebody listens there.
-    pub fn listen(&self) -> Result<Listeners, String> {
-        self.make_directory().map_err(|error| error.to_string())?;
-        let stdin = listen(&self.stdin)?;
-        match listen(&self.stdout) {
-            Ok(stdout) => Ok(Listeners { stdin, stdout }),
-            Err(why) => {
-                // Ours alone: the other one may be somebody else's.
-                let _ = std::fs::remove_file(&self.stdin);
-                self.remove_directory();
-                Err(why)
+    pub fn listen(&self, right: Right) -> Result<(Listeners, Made), String> {
+        let sockets = match self.make_directory() {
+            Ok(()) => self.clone(),
+            Err(error) => {
+                let elsewhere = Self::elsewhere().ok_or_else(|| error.to_string())?;
+                log::warn!("{error}; the sockets are in {:?}", elsewhere.stdin.parent());
+                elsewhere
             }
-        }
+        };
+        let Sockets { stdin, stdout } = &sockets;
+        let input = listen(stdin, right).inspect_err(|_| sockets.remove_directory())?;
+        let output = listen(stdout, right).inspect_err(|_| {
+            // Ours alone: the other one may be somebody else's.
+            let _ = std::fs::remove_file(stdin);
+            sockets.remove_directory();
+        })?;
+        let made = Made { files: [stdin, stdout].map(|path| file(path)), sockets };
+        Ok((Listeners { stdin: input, stdout: output }, made))
+    }
+
+    /// In a private directory that nobody can have foreseen.
+    fn elsewhere() -> Option<Self> {
+        (0..TRIES_MAX).find_map(|_| {
+            let number = u64::from_le_bytes(random::bytes());
+            let path = PathBuf::from(format!("{}-{number:016x}", short_directory().display()));
+            Directory::create(&path).ok()?;
+            Some(Sockets { stdin: path.join("stdin.sock"), stdout: path.join("stdout.sock") })
+        })
     }
 
     /// The short directory, if that is where they are.
@@ -82,6 +103,9 @@ impl Sockets {
         if let (Some(name), Ok(Some(parent))) = (self.short_name(), Directory::find(&short_directory())) {
             let _ = parent.remove_directory(&name);
         }
+        if let Some(path) = self.stdin.parent().filter(|path| is_elsewhere(path)) {
+            let _ = std::fs::remove_dir(path);
+        }
     }
 
     fn short_name(&self) -> Option<OsString> {
@@ -90,17 +114,84 @@ impl Sockets {
     }
 }
 
-fn listen(path: &Path) -> Result<Async<UnixListener>, String> {
-    let failed = |error: io::Error| format!("the socket {path:?} cannot be made: {error}");
-    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
-        if UnixStream::connect(path).is_ok() {
-            return Err(format!("the socket {path:?} is in use by another process"));
+/// The sockets of a server that listens, as it made them.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// Where they are.
+    pub sockets: Sockets,
+    files: [Option<(u64, u64)>; 2],
+}
+
+impl Made {
+    /// Whether both are still there, and can be connected to.
+    pub fn are_there(&self) -> bool {
+        let Sockets { stdin, stdout } = &self.sockets;
+        [stdin, stdout].map(|path| file(path)) == self.files && !self.files.contains(&None)
+    }
+
+    /// Removes those that are still there, and nobody else's.
+    pub fn remove(&self) {
+        let Sockets { stdin, stdout } = &self.sockets;
+        for (path, made) in [stdin, stdout].into_iter().zip(self.files) {
+            if made.is_some() && file(path) == made {
+                let _ = std::fs::remove_file(path);
+            }
         }
-        std::fs::remove_file(path).map_err(failed)?;
+        self.sockets.remove_directory();
+    }
+}
+
+/// The socket at that path, if it is one of a user of ours that the owner may connect to.
+fn file(path: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    let is_open = found.file_type().is_socket() && found.permissions().mode() & 0o600 == 0o600;
+    is_open.then(|| (found.dev(), found.ino()))
+}
+
+/// What a server may do with what is in the place of its sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Nothing, if somebody listens there.
+    IfUnused,
+    /// Anything: it is the server, in its own private directory.
+    Own,
+}
+
+fn listen(path: &Path, right: Right) -> Result<Async<UnixListener>, String> {
+    let failed = |error: io::Error| format!("the socket {path:?} cannot be made: {error}");
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    match right {
+        Right::Own => make_way(path).map_err(failed)?,
+        Right::IfUnused if is_socket => {
+            if UnixStream::connect(path).is_ok() {
+                return Err(format!("the socket {path:?} is in use by another process"));
+            }
+            std::fs::remove_file(path).map_err(failed)?;
+        }
+        Right::IfUnused => {}
     }
     let listener = UnixListener::bind(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
     Async::new(listener).map_err(failed)
+}
+
+/// Whatever is there.
+fn make_way(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(());
+    };
+    match Directory::find(parent).map_err(io::Error::other)? {
+        Some(directory) => directory.make_way(name),
+        None => Ok(()),
+    }
+}
+
+/// Whether that is a directory of [`Sockets::elsewhere`].
+fn is_elsewhere(path: &Path) -> bool {
+    let (short, path) = (short_directory(), path.as_os_str().as_bytes());
+    path.strip_prefix(short.as_os_str().as_bytes()).is_some_and(|rest| {
+        rest.len() == 17 && rest[0] == b'-' && rest[1..].iter().all(u8::is_ascii_hexdigit)
+    })
 }
 
 /// Where sockets are whose own directory has too long a path for them.
@@ -109,7 +200,7 @@ pub fn short_directory() -> PathBuf {
 }
 
 /// FNV-1a: tells one user's own directories apart, no more.
-fn hash(bytes: &[u8]) -> u64 {
+pub(super) fn hash(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
@@ -130,6 +221,20 @@ mod tests {
         assert!(sockets.stdout.starts_with(short_directory()), "{sockets:?}");
         assert!(sockets.stdout.as_os_str().len() <= SOCKET_PATH_BYTES_MAX);
         assert_ne!(sockets, Sockets::of(&long.join("other")));
+    }
+
+    #[test]
+    fn the_directory_elsewhere_is_private_and_goes_with_the_sockets() {
+        let sockets = Sockets::elsewhere().unwrap();
+        let directory = sockets.stdin.parent().unwrap();
+        assert_eq!(std::fs::metadata(directory).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(sockets.stdout.as_os_str().len() <= SOCKET_PATH_BYTES_MAX);
+        assert_ne!(Sockets::elsewhere().inspect(Sockets::remove), Some(sockets.clone()));
+        sockets.remove();
+        assert!(!directory.exists());
+        for path in ["/tmp", "/tmp/reattach-0-", "/srv/reattach-0-0123456789abcdef"] {
+            assert!(!is_elsewhere(Path::new(path)), "{path}");
+        }
     }
 
     #[test]

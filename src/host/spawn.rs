@@ -21,6 +21,7 @@ use smol::Async;
 use super::lock::StarterLock;
 use super::paths::Place;
 use super::{descriptors, log};
+use crate::io::child::TRANSPORT_MARK;
 use crate::proto::InstanceId;
 use crate::proto::limits::READY_LINE_BYTES_MAX;
 
@@ -60,6 +61,7 @@ impl Spawned {
         // Not in a process group of its own: whoever leads one cannot lead a session.
         let mut child = Command::new(program)
             .args(arguments)
+            .env_remove(TRANSPORT_MARK)
             .stdin(starter.copy().map_err(failed)?)
             .stdout(Stdio::piped())
             .stderr(log.try_clone().map_err(failed)?)

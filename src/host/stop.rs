@@ -2,7 +2,6 @@
 
 use smol::Timer;
 
-use super::directory::Directory;
 use super::lock::probe;
 use super::paths::Place;
 use super::proof::{self, Sent};
@@ -28,13 +27,11 @@ pub enum Stopped {
 ///
 /// One sentence, if there is none or it cannot be killed.
 pub fn kill(place: &Place) -> Result<u32, String> {
-    let directory = place.find().map_err(|error| error.to_string())?;
     let none = || "no server is running".to_owned();
-    let directory = directory.ok_or_else(none)?;
-    let Lock::Held(holder @ Holder::Pid(pid)) = look(place, &directory)? else {
+    let Lock::Held(holder @ Holder::Pid(pid)) = look(place)? else {
         return Err(none());
     };
-    match proof::signal(place, &directory, holder, StopSignal::Kill) {
+    match proof::signal(place, holder, StopSignal::Kill) {
         Ok(Sent::Delivered) => Ok(pid),
         Ok(Sent::Gone) => Err(none()),
         Err(error) => Err(format!("the server cannot be killed: {error}")),
@@ -47,24 +44,23 @@ pub fn kill(place: &Place) -> Result<u32, String> {
 ///
 /// One sentence, if it cannot be looked at, or does not end.
 pub async fn stop(place: &Place) -> Result<Stopped, String> {
-    let Some(directory) = place.find().map_err(|error| error.to_string())? else {
+    let Lock::Held(holder) = look(place)? else {
         return Ok(Stopped::NotRunning);
     };
-    let Lock::Held(holder) = look(place, &directory)? else {
-        return Ok(Stopped::NotRunning);
-    };
-    if let Some(record) = Record::read(place, &directory) {
+    if let Ok(Some(directory)) = place.find()
+        && let Some(record) = Record::read(place, &directory)
+    {
         // Without it the end is explained less well, no more.
         let _ = Ending::now(record.instance, GoneReason::Stopped).write_intent(place, &directory);
     }
     let clock = Clock::new();
     for (signal, patience) in [(StopSignal::Terminate, STOP_GRACE), (StopSignal::Kill, KILL_WAIT)] {
-        proof::signal(place, &directory, holder, signal)
+        proof::signal(place, holder, signal)
             .map_err(|error| format!("the server cannot be stopped: {error}"))?;
         let until = clock.now() + patience;
         while clock.now() < until {
             // Another holder is another server, which nobody meant.
-            if look(place, &directory)? != Lock::Held(holder) {
+            if look(place)? != Lock::Held(holder) {
                 return Ok(Stopped::Ended);
             }
             Timer::after(LOOK_INTERVAL).await;
@@ -73,6 +69,6 @@ pub async fn stop(place: &Place) -> Result<Stopped, String> {
     Err("the server does not end, not even when killed".to_owned())
 }
 
-fn look(place: &Place, directory: &Directory) -> Result<Lock, String> {
-    probe(place, directory).map_err(|error| format!("the server's lock cannot be examined: {error}"))
+fn look(place: &Place) -> Result<Lock, String> {
+    probe(place).map_err(|error| error.to_string())
 }

@@ -9,6 +9,7 @@ use super::directory::Directory;
 use super::identifier::Identifier;
 use super::lock::{StarterLock, probe};
 use super::paths::{Place, Root};
+use super::record::clean;
 use crate::io::{clock, random};
 use crate::proto::limits::{LEFTOVERS_LIFETIME, SWEPT_DIRECTORIES_MAX};
 use crate::session::launch::Lock;
@@ -40,7 +41,7 @@ fn is_left(place: &Place) -> bool {
     let Ok(Some(directory)) = place.find() else {
         return false;
     };
-    let is_free = || matches!(probe(place, &directory), Ok(Lock::Free));
+    let is_free = || matches!(probe(place), Ok(Lock::Free));
     let is_old = last_change(&directory)
         .is_some_and(|at| clock::unix_seconds().saturating_sub(at) > LEFTOVERS_LIFETIME.as_secs());
     is_old && is_free()
@@ -49,8 +50,8 @@ fn is_left(place: &Place) -> bool {
 /// Under the starter lock, so that no server can come to live there meanwhile.
 fn remove(place: &Place) -> Option<()> {
     let (_starter, directory) = StarterLock::try_take(place).ok()??;
-    match probe(place, &directory) {
-        Ok(Lock::Free) => place.remove(&directory).ok(),
+    match probe(place) {
+        Ok(Lock::Free) => clean(place, &directory).and_then(|()| place.remove(&directory)).ok(),
         Ok(Lock::Held(_)) | Err(_) => None,
     }
 }

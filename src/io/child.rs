@@ -11,6 +11,10 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::proto::ProgramExit;
 
+/// The variable that marks what belongs to a client's transport, in the environment of all that it starts.
+/// A server does not: it is meant to stay.
+pub const TRANSPORT_MARK: &str = "REATTACH_TRANSPORT";
+
 /// How the end of a child is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {

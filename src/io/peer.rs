@@ -15,9 +15,40 @@ use rustix::net::{SocketAddrAny, SocketAddrUnix};
 /// If the system cannot tell.
 pub fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
     #[cfg(target_os = "linux")]
-    return Ok(rustix::net::sockopt::socket_peercred(socket)?.uid.as_raw());
+    return Ok(credentials(socket)?.uid);
     #[cfg(not(target_os = "linux"))]
     path_uid(socket)
+}
+
+/// The process at the other end: of a listener's, that which listened. `None` if it has no number here.
+///
+/// # Errors
+///
+/// If the system cannot tell.
+#[cfg(target_os = "linux")]
+pub fn peer_pid(socket: impl AsFd) -> io::Result<Option<u32>> {
+    let number = credentials(socket)?.pid;
+    Ok(u32::try_from(number).ok().filter(|number| *number > 0))
+}
+
+/// Not through rustix, whose numbers of processes are never zero: that of one in another container is.
+#[cfg(target_os = "linux")]
+fn credentials(socket: impl AsFd) -> io::Result<libc::ucred> {
+    use std::os::fd::AsRawFd;
+    let mut credentials = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut bytes = libc::socklen_t::try_from(size_of::<libc::ucred>()).expect("a few numbers");
+    // SAFETY: the descriptor is open as long as the socket is borrowed; the kernel writes no more than
+    // that many bytes to where plain numbers are, of which any is one.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut credentials).cast(),
+            &raw mut bytes,
+        )
+    };
+    if result == 0 { Ok(credentials) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Refuses another user's process at the other end.
@@ -70,6 +101,8 @@ mod tests {
             assert_eq!(peer_uid(end).unwrap(), own);
             assert_eq!(path_uid(end).unwrap(), own);
             check_own(end).unwrap();
+            #[cfg(target_os = "linux")]
+            assert_eq!(peer_pid(end).unwrap(), Some(std::process::id()));
         }
     }
 

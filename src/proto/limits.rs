@@ -242,6 +242,14 @@ pub const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time for a transport's process to end after SIGTERM, before SIGKILL: it has nothing to save.
 pub const TRANSPORT_GRACE: Duration = Duration::from_millis(500);
 
+/// Bytes of a process's environment that are searched for the mark of a transport: systems take as much as
+/// that for all arguments and variables together, unless they are told to take more.
+pub const ENVIRONMENT_BYTES_MAX: u64 = 2 << 20;
+
+/// Times that what a transport started is looked for: whatever was found may have started something
+/// meanwhile, and who does so for ever is not to be outrun.
+pub const KIN_ROUNDS_MAX: usize = 3;
+
 /// Time for the last lines of a transport's process that has ended, if something that it left
 /// behind (an ssh master, say) holds its standard error open.
 pub const LAST_WORDS_WAIT: Duration = Duration::from_millis(50);
@@ -267,6 +275,10 @@ pub const RELEASE_WAIT: Duration = Duration::from_millis(500);
 /// Time between two looks at a lock that is waited for: far below what a person notices, and
 /// some fifty system calls a second while it lasts.
 pub const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Bytes of what the kernel tells at once about touched files: some ten of them, and the longest name
+/// that there can be. More is told by the next read.
+pub const NOTICE_BYTES: usize = 1 << 10;
 
 /// Bytes that a read makes room for: system calls, not copies, dominate what a hop costs, and
 /// beyond 256 KiB they no longer do.
@@ -388,6 +400,10 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 103;
 /// Bytes of a record, a tombstone or an intent: ours are below one KiB, but a command line is part
 /// of it. What is longer is not ours.
 pub const RECORD_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes that a server keeps for its last word from its start: some 300 are needed, and no file system gives
+/// less than this.
+pub const TOMBSTONE_BYTES: usize = 1 << 10;
 
 /// Bytes of a command line in a record: enough to recognise it by.
 pub const RECORD_COMMAND_BYTES_MAX: usize = 4 << 10;

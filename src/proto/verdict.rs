@@ -45,7 +45,9 @@ pub enum GoneReason {
     Orphaned,
     /// The hosted program ended.
     Exited(ProgramExit),
-    /// No server was ever started here, or nothing is left that says why it ended.
+    /// No server has ever left anything here.
+    Never,
+    /// Nothing is left that says why it ended.
     #[serde(other)]
     Unknown,
 }
@@ -63,6 +65,7 @@ impl fmt::Display for GoneReason {
             GoneReason::Orphaned => f.write_str("orphaned"),
             GoneReason::Exited(ProgramExit::Code(code)) => write!(f, "program exited with {code}"),
             GoneReason::Exited(ProgramExit::Signal(signal)) => write!(f, "program ended by signal {signal}"),
+            GoneReason::Never => f.write_str("never started"),
             GoneReason::Unknown => f.write_str("unknown"),
         }
     }
@@ -127,6 +130,13 @@ mod tests {
         let started = Notice::Started.to_line();
         assert_eq!(started, r#"{"reattach-proxy":{"event":"started"}}"#);
         assert_eq!(Notice::from_line(&format!("{started}\r\n")), Some(Notice::Started));
+    }
+
+    #[test]
+    fn a_reason_that_is_not_known_here_is_unknown() {
+        for (word, reason) in [("never", GoneReason::Never), ("eaten-by-wolves", GoneReason::Unknown)] {
+            assert_eq!(serde_json::from_str::<GoneReason>(&format!("\"{word}\"")).unwrap(), reason);
+        }
     }
 
     #[test]

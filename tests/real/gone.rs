@@ -14,7 +14,11 @@ const RECONNECT: &[&str] = &["--identifier", "w", "--reconnect"];
 fn a_reconnect_to_nothing_starts_nothing_and_makes_no_file() {
     let place = Place::new();
     let verdict = place.verdict(RECONNECT);
-    assert_eq!((verdict.code, verdict.reason), (EXIT_NOT_RUNNING, Some(GoneReason::Unknown)));
+    assert_eq!((verdict.code, verdict.reason), (EXIT_NOT_RUNNING, Some(GoneReason::Never)));
+    assert_eq!(verdict.message, "the server is not running (never started)");
+    // Who has met one knows better.
+    let met = ["--identifier", "w", "--reconnect", "--instance", "00000000000000000000000000000007"];
+    assert_eq!(place.verdict(&met).reason, Some(GoneReason::Unknown));
     assert!(std::fs::read_dir(place.home()).unwrap().next().is_none());
     assert!(place.servers().is_empty());
 }

@@ -16,17 +16,21 @@ mod wire;
 
 mod bounds;
 mod by_hand;
+mod crowded;
 mod crowds;
 mod editor;
 mod ending;
 mod examples;
 mod far_country;
+mod full;
 mod gone;
 mod handover;
 mod house;
 mod idle;
+mod keeping;
 #[cfg(target_os = "linux")]
 mod keyboard;
+mod leftovers;
 mod loss;
 mod noise;
 #[cfg(target_os = "linux")]

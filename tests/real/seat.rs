@@ -148,7 +148,7 @@ fn a_takeover_of_nothing_says_so_and_starts_nothing() {
     let place = Place::new();
     let end = Client::start(place.connect(&["--local", "--id", "w", "--takeover"])).wait();
     assert_eq!(end.code(), Some(EXIT_NOT_RUNNING));
-    assert_eq!(end.said, ["reattach: no server to attach to is running under w: nothing tells why"]);
+    assert_eq!(end.said, ["reattach: no server to attach to is running under w: no server was ever there"]);
     assert!(place.processes().is_empty() && place.files().is_empty());
 }
 

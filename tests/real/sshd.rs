@@ -101,7 +101,8 @@ impl Sshd {
         self.port
     }
 
-    fn config(&self) -> PathBuf {
+    /// What `ssh` is told of it.
+    pub(crate) fn config(&self) -> PathBuf {
         self.directory.path().join("ssh_config")
     }
 

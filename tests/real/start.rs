@@ -141,14 +141,44 @@ fn a_program_that_does_not_exist_is_named_at_once_and_nothing_is_left() {
     assert!(!place.directory("w").exists());
     // Without --ephemeral the log stays, and no word of a server that never was.
     assert_eq!(place.verdict(&["--identifier", "w", "--", "no-such-program"]).code, EXIT_NOT_STARTED);
-    let left: Vec<_> =
-        std::fs::read_dir(place.directory("w")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(
-        left.iter()
-            .all(|name| ["server.pid", "server.start", "server.log"].contains(&name.to_str().unwrap())),
-        "{left:?}"
-    );
-    assert_eq!(place.verdict(RECONNECT).reason, Some(GoneReason::Unknown));
+    assert_eq!(names(&place), ["server.log"]);
+    let said = std::fs::read_to_string(place.directory("w").join("server.log")).unwrap();
+    assert!(said.contains("the command no-such-program was not found"), "{said}");
+    let listed = String::from_utf8(place.run(&["list"]).stdout).unwrap();
+    assert!(listed.contains("never started"), "{listed}");
+    assert_eq!(place.verdict(RECONNECT).reason, Some(GoneReason::Never));
+}
+
+/// The names in the server's directory, sorted.
+fn names(place: &Place) -> Vec<String> {
+    let entries = std::fs::read_dir(place.directory("w")).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_start_that_fails_leaves_what_was_there_before() {
+    let place = Place::new();
+    let mut proxy = place.proxy(CAT);
+    let instance = proxy.hello().to_string();
+    assert!(place.run(&["stop", "w"]).status.success());
+    proxy.wait();
+    let expected = ["--identifier", "w", "--reconnect", "--instance", &instance];
+    let before = (names(&place), place.verdict(&expected).reason);
+    assert_eq!(before.1, Some(GoneReason::Stopped));
+    for broken in ["no-such-program", "/etc/passwd"] {
+        let verdict = place.verdict(&["--identifier", "w", "--", broken]);
+        assert_eq!(verdict.code, EXIT_NOT_STARTED, "{verdict:?}");
+        assert_eq!((names(&place), place.verdict(&expected).reason), before);
+    }
+    // A server in which nothing can be made.
+    std::fs::write(place.directory("w").join("stdin.sock"), "in the way").unwrap();
+    let verdict = place.verdict(CAT);
+    assert_eq!(verdict.code, EXIT_NOT_STARTED, "{verdict:?}");
+    std::fs::remove_file(place.directory("w").join("stdin.sock")).unwrap();
+    assert_eq!((names(&place), place.verdict(&expected).reason), before);
+    assert!(place.proxy(CAT).is_attached());
 }
 
 #[test]

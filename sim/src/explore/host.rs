@@ -292,6 +292,7 @@ impl State {
             record: self.files.record.map(|id| Record { instance: instance_of(id), boot: BOOT }),
             tombstone: self.files.tombstone.map(mark),
             intent: self.files.intent.map(mark),
+            lock_file: self.servers.iter().any(|server| server.recorded),
         }
     }
 

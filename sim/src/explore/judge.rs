@@ -61,6 +61,7 @@ impl<K: Kit> World<K> {
             GoneReason::Unknown => server.cleaned,
             GoneReason::Crashed => server.killed,
             GoneReason::Rebooted
+            | GoneReason::Never
             | GoneReason::Stopped
             | GoneReason::Idle
             | GoneReason::Unmet

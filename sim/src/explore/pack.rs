@@ -267,6 +267,7 @@ fn number(reason: Option<GoneReason>) -> u64 {
         Some(GoneReason::Exited(_)) => 8,
         Some(GoneReason::Unknown) => 9,
         Some(GoneReason::Orphaned) => 10,
+        Some(GoneReason::Never) => 11,
     }
 }
 
@@ -282,6 +283,7 @@ fn reason(number: u8) -> Option<GoneReason> {
         8 => Some(GoneReason::Exited(ProgramExit::Code(0))),
         9 => Some(GoneReason::Unknown),
         10 => Some(GoneReason::Orphaned),
+        11 => Some(GoneReason::Never),
         _ => None,
     }
 }

@@ -249,7 +249,7 @@ impl<S: ServerMachine> ServerProcess<S> {
             GoneReason::Closed => true,
             // Its sessions have names.
             GoneReason::Orphaned => false,
-            GoneReason::Crashed | GoneReason::Rebooted | GoneReason::Unknown => false,
+            GoneReason::Crashed | GoneReason::Rebooted | GoneReason::Never | GoneReason::Unknown => false,
         };
         told.judge(Promise::EndJustified, holds, || {
             format!("the server ends as {reason} after {away:?} without a client")

@@ -213,6 +213,8 @@ impl<K: Kit> World<'_, K> {
             FaultKind::PidFileTorn => self.host.files.pid = None,
             FaultKind::PidFileMissing => {
                 self.host.files.pid = None;
+                self.host.lock_file = false;
+                self.host.lock_file_lost = true;
                 if let Some(server) = self.host.lock.take() {
                     self.servers[server as usize].truth.lock_lost = true;
                 }

@@ -57,6 +57,10 @@ pub(super) struct Host {
     starter: Vec<Process>,
     starter_waiters: Vec<ProxyId>,
     pub(super) files: Files,
+    /// Whether the file of the server's lock is there, whatever is in it.
+    pub(super) lock_file: bool,
+    /// Somebody has removed that file.
+    pub(super) lock_file_lost: bool,
     /// Who listens on the sockets, if their files are there.
     pub(super) listener: Option<ServerId>,
     pub(super) backlog: Vec<(ConnId, Half)>,
@@ -78,6 +82,8 @@ impl Host {
             starter: Vec::new(),
             starter_waiters: Vec::new(),
             files: Files { record: None, tombstone: None, intent: None, pid: None },
+            lock_file: false,
+            lock_file_lost: false,
             listener: None,
             backlog: Vec::new(),
             disk_full: 0,
@@ -130,7 +136,7 @@ impl Host {
 
     pub(super) fn evidence(&self) -> Evidence {
         let Files { record, tombstone, intent, .. } = self.files;
-        Evidence { boot: Boot(self.boot), record, tombstone, intent }
+        Evidence { boot: Boot(self.boot), record, tombstone, intent, lock_file: self.lock_file }
     }
 
     /// Whether somebody other than this proxy has the starter lock.

@@ -11,8 +11,8 @@ use reattach::session::client::Launch as Wish;
 use reattach::session::launch::{Effect, Holder, IfRunning, Input, Lock, Mark, Mode, Side, StopSignal, View};
 use reattach::session::{LaunchConfig, Time};
 
-use super::host::{Half, Process};
-use super::judge::LaunchTruth;
+use super::host::{Files, Half, Process};
+use super::judge::{LaunchTruth, Paper};
 use super::queue::{Alarm, EventKind};
 use super::{ConnId, LinkId, ProxyId, ServerId, World};
 use crate::check::Goal;
@@ -38,6 +38,7 @@ pub(super) struct Proxy<L> {
     pub(super) conn: Option<ConnId>,
     pub(super) relaying: bool,
     pub(super) spawned: Option<ServerId>,
+    found: Option<Found>,
     /// The server that it started or is attached to, as that said itself; no other is asked about.
     pub(super) meant: Option<InstanceId>,
     alarm: Alarm,
@@ -72,6 +73,13 @@ enum Step {
     ConnectOutput(ConnId, Option<InstanceId>),
     Relay,
     Exit(Verdict),
+}
+
+/// What was there before a proxy cleaned up.
+#[derive(Clone, Debug)]
+struct Found {
+    files: Files,
+    lock_file: bool,
 }
 
 /// A signal, and whom it was meant for when it was asked for.
@@ -116,6 +124,7 @@ impl<K: Kit> World<'_, K> {
             conn: None,
             relaying: false,
             spawned: None,
+            found: None,
             meant: None,
             alarm: Alarm::default(),
             truth: LaunchTruth::default(),
@@ -127,6 +136,9 @@ impl<K: Kit> World<'_, K> {
 
     pub(super) fn proxy_input(&mut self, id: ProxyId, input: Input) {
         if self.proxies[id as usize].alive {
+            if let Input::NotReady(_) = input {
+                self.put_back(id);
+            }
             let now = self.host_now();
             self.proxies[id as usize].machine.handle_input(now, input);
             self.proxy_effects(id);
@@ -272,7 +284,7 @@ impl<K: Kit> World<'_, K> {
             }
             Step::Clean => {
                 self.judge_clean(id);
-                self.clean();
+                self.clean(id);
             }
             Step::Spawn => self.spawn(id),
             Step::AbandonSpawned => match self.proxies[id as usize].spawned {
@@ -341,8 +353,10 @@ impl<K: Kit> World<'_, K> {
         self.proxy_input(id, Input::NotAttached(why.to_owned()));
     }
 
-    /// What the last server left is removed.
-    fn clean(&mut self) {
+    /// What the last server left is removed, and is remembered by whoever does it.
+    fn clean(&mut self, id: ProxyId) {
+        let (files, lock_file) = (self.host.files.clone(), self.host.lock_file);
+        self.proxies[id as usize].found = Some(Found { files, lock_file });
         self.host.files.record = None;
         self.host.files.tombstone = None;
         self.host.files.intent = None;
@@ -352,6 +366,18 @@ impl<K: Kit> World<'_, K> {
         for server in self.servers.iter_mut().filter(|server| !server.alive) {
             server.truth.cleaned = true;
         }
+    }
+
+    /// The server that a proxy started has not come to be: what was there before is there again.
+    fn put_back(&mut self, id: ProxyId) {
+        let proxy = &mut self.proxies[id as usize];
+        let (Some(Found { files, lock_file }), Some(spawned)) = (proxy.found.take(), proxy.spawned) else {
+            return;
+        };
+        self.host.files = Files { pid: self.host.files.pid, ..files };
+        self.host.lock_file &= lock_file;
+        let truth = &mut self.servers[spawned as usize].truth;
+        (truth.recorded, truth.record, truth.withdrawn) = (false, Paper::Lost, true);
     }
 
     fn spawn(&mut self, id: ProxyId) {

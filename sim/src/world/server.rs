@@ -116,6 +116,7 @@ impl<K: Kit> World<'_, K> {
                     return self.server_fails(id, format!("server {holder} holds the lock"));
                 }
                 self.host.lock = Some(id);
+                self.host.lock_file = true;
                 self.film(|_| trace::Mark::Locked { server: id });
                 self.drop_starter(Process::Server(id));
                 self.judge_one_server(id);

@@ -73,10 +73,13 @@ impl Report {
     /// `None` if nothing is known of such a server.
     fn of(identifier: &Identifier) -> Result<Option<Self>, String> {
         let place = Place::of(identifier).map_err(|error| error.to_string())?;
-        let Some(directory) = place.find().map_err(|error| error.to_string())? else {
-            return Ok(None);
-        };
         let view = look(&place, false).map_err(|error| error.to_string())?;
+        // A server that lives does so whatever becomes of its directory.
+        let directory = match (place.find(), view.lock) {
+            (Ok(None), Lock::Free) => return Ok(None),
+            (Err(error), Lock::Free) => return Err(error.to_string()),
+            (found, _) => found.ok().flatten(),
+        };
         let state = match view.lock {
             Lock::Held(_) => State::Running,
             Lock::Free if view.starter_busy => State::Starting,
@@ -84,9 +87,11 @@ impl Report {
         };
         let gone = state == State::Ended;
         let reason = gone.then(|| view.evidence.reason(None));
-        let record = Record::read(&place, &directory);
-        let tombstone = Ending::read_tombstone(&place, &directory).filter(|_| gone);
-        let was_never = gone && record.is_none() && tombstone.is_none();
+        let directory = directory.as_ref();
+        let record = directory.and_then(|directory| Record::read(&place, directory));
+        let tombstone = directory.and_then(|directory| Ending::read_tombstone(&place, directory));
+        let tombstone = tombstone.filter(|_| gone);
+        let was_never = reason == Some(GoneReason::Never);
         let message = match was_never {
             true => Some("no server has come to be here; the log may say why".to_owned()),
             false => reason.map(sentence),
@@ -243,7 +248,7 @@ pub(super) fn status(identifier: &Identifier, json: bool) -> ExitCode {
         Ok(None) => {
             let code = exit_code(EXIT_NOT_RUNNING);
             if json {
-                let line = serde_json::json!({ "identifier": identifier.as_str(), "state": "unknown" });
+                let line = serde_json::json!({ "identifier": identifier.as_str(), "state": "unknown", "reason": GoneReason::Never });
                 return print(&line.to_string(), code);
             }
             say(&format!("reattach-server: no server is known under the identifier {identifier}"));

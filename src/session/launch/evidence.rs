@@ -19,6 +19,8 @@ pub struct Evidence {
     pub tombstone: Option<Mark>,
     /// What a stopper wrote before it sent its signal.
     pub intent: Option<Mark>,
+    /// Whether the file of the server's lock is there: some server took it once.
+    pub lock_file: bool,
 }
 
 /// The part of a server's record that explains its end.
@@ -42,7 +44,7 @@ pub struct Mark {
 impl Evidence {
     /// Nothing was left behind.
     pub fn none(boot: Boot) -> Self {
-        Evidence { boot, record: None, tombstone: None, intent: None }
+        Evidence { boot, record: None, tombstone: None, intent: None, lock_file: false }
     }
 
     /// Why `expected`, or else the last server, is gone.
@@ -53,7 +55,9 @@ impl Evidence {
         }
         let last = self.record.map(|record| record.instance).or(self.tombstone.map(|mark| mark.instance));
         let Some(last) = last else {
-            return GoneReason::Unknown;
+            // Who asks for an instance has met it, whatever has become of its files.
+            let was_any = self.lock_file || expected.is_some();
+            return if was_any { GoneReason::Unknown } else { GoneReason::Never };
         };
         if expected.is_some_and(|expected| expected != last) {
             // Somebody started another one since, whatever became of that.

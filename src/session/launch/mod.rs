@@ -375,7 +375,8 @@ impl Launch {
         match view.lock {
             // What is left here may be somebody else's by now, and a server without a name has left nothing.
             Lock::Free if self.expected().is_none() => {
-                self.exit_not_running(View { evidence: Evidence::none(view.evidence.boot), ..view });
+                let nothing = Evidence { lock_file: true, ..Evidence::none(view.evidence.boot) };
+                self.exit_not_running(View { evidence: nothing, ..view });
             }
             Lock::Free => self.exit_not_running(view),
             Lock::Held(_) if now < until => {

@@ -180,6 +180,8 @@ fn files_explain_an_end_and_never_blame_it_on_the_wrong_server() {
         assert_eq!(evidence.reason(Some(SERVER)), reason, "{name}");
     }
     assert_eq!(Evidence { record: record(other), ..none }.reason(None), GoneReason::Crashed);
+    assert_eq!(none.reason(None), GoneReason::Never);
+    assert_eq!(Evidence { lock_file: true, ..none }.reason(None), GoneReason::Unknown);
 }
 
 #[test]

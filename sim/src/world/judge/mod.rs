@@ -80,7 +80,7 @@ impl<K: Kit> World<'_, K> {
             GoneReason::Replaced => self.goals.reach(Goal::GoneReplaced),
             GoneReason::Rebooted => self.goals.reach(Goal::GoneRebooted),
             GoneReason::Exited(_) => self.goals.reach(Goal::GoneExited),
-            GoneReason::Closed | GoneReason::Orphaned | GoneReason::Unknown => {}
+            GoneReason::Closed | GoneReason::Never | GoneReason::Orphaned | GoneReason::Unknown => {}
         }
         let session = self.session_of(client);
         let holds = self.is_tainted(session) || self.is_gone(client, reason);

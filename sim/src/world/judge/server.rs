@@ -177,7 +177,7 @@ impl<K: Kit> World<'_, K> {
                 process.program.exit == Some(exit) && (all_said || away >= lifetime)
             }
             GoneReason::Stopped | GoneReason::Replaced => truth.terminated,
-            GoneReason::Crashed | GoneReason::Rebooted | GoneReason::Unknown => false,
+            GoneReason::Crashed | GoneReason::Rebooted | GoneReason::Never | GoneReason::Unknown => false,
         };
         if reason == GoneReason::Replaced {
             self.goals.reach(Goal::Replaced);

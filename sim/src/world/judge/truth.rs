@@ -49,7 +49,9 @@ pub(in crate::world) struct ServerTruth {
     pub(in crate::world) record: Paper,
     /// What has become of its tombstone.
     pub(in crate::world) word: Paper,
-    /// A starter has removed its files since.
+    /// It did not come to be, and its starter has put back what was there before.
+    pub(in crate::world) withdrawn: bool,
+    /// A starter has removed its files since, whether or not they were put back.
     pub(in crate::world) cleaned: bool,
     /// When a starter left word, or gave the first signal, to replace it.
     pub(in crate::world) intended_at: Option<Time>,
@@ -167,7 +169,7 @@ impl<K: Kit> World<'_, K> {
         }
         let last = proxy.truth.last_word.or(proxy.truth.last_recorded);
         match (met, last) {
-            (None, None) => reason == GoneReason::Unknown,
+            (None, None) => matches!(reason, GoneReason::Unknown | GoneReason::Never),
             (met, last) => met.into_iter().chain(last).any(|server| self.explains(server, reason, false)),
         }
     }
@@ -192,8 +194,11 @@ impl<K: Kit> World<'_, K> {
                 // Who finds another's name on what it left cannot know better.
                 let misnamed =
                     truth.misnamed || (truth.record == Paper::Lost && truth.word == Paper::Garbled);
-                newer || misnamed || truth.intended_at.is_some_and(replaced)
+                newer || misnamed || truth.withdrawn || truth.intended_at.is_some_and(replaced)
             }
+            // Whoever has met it was not told so; and some server left its lock's file, until somebody
+            // removed that.
+            GoneReason::Never => !named && silent && (self.host.lock_file_lost || !truth.recorded),
             // A starter that failed has removed the files; nothing is known any more.
             GoneReason::Unknown => {
                 truth.cleaned || (truth.record == Paper::Lost && truth.word == Paper::Lost)
