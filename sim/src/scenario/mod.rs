@@ -213,6 +213,20 @@ impl Setting {
         told + lifetime + limits::APP_GRACE + limits::SUSPENSION_MIN
     }
 
+    /// Time in which a whole budget of attempts has failed, if each hangs for as long as it may.
+    pub fn budget_bound(&self) -> Duration {
+        let client = self.client(First::Start);
+        let longest = client.open_timeout.unwrap_or_default();
+        (0..self.attempts_max)
+            .map(|tries| {
+                let open = if tries < 3 { client.open_timeout_min * (1 << tries) } else { longest };
+                let delay =
+                    client.backoff.min.saturating_mul(3u32.saturating_pow(tries)).min(client.backoff.max);
+                open.min(longest) + delay * 5 / 4
+            })
+            .sum()
+    }
+
     /// Time in which every session must be settled once the network is good: the sum of what the
     /// configuration allows one attempt under way to take, then a full budget of attempts, the pause
     /// after it and one more, and the time in which what is kept can be sent again.

@@ -134,7 +134,7 @@ fn what_makes_no_sense_is_named() {
              proxy itself, or a shell that found none, can say",
         ),
         ("at +5s a close", "\"+5s\" is no duration; write 1.5s, 20ms, 250us, 2m or 24h"),
-        ("at 3h a close", "3h is no point in time: accepted is 0s to 7200s"),
+        ("at 97h a close", "97h is no point in time: accepted is 0s to 345600s"),
         (
             "at 1s fault noise a with 4294967295",
             "\"4294967295\" is no count of bytes: accepted is a whole number from 1 to 1048576",

@@ -146,7 +146,14 @@ impl<K: Kit> World<'_, K> {
         } else {
             dead_link + limits::OPEN_TIMEOUT + limits::PATIENCE_MAX * 5 / 4
         };
-        LATE + found_out + hello + limits::ALLOWANCE_EVERY + limits::BACKOFF_MIN * 5 / 4 + login * 2
+        // An ssh that is slower than the first opens of an outage may be comes through after a pause.
+        let opens = match login > limits::OPEN_TIMEOUT_MIN {
+            true => {
+                self.scenario.setting.budget_bound() + limits::PATIENCE_MIN * 5 / 4 + limits::OPEN_TIMEOUT
+            }
+            false => Duration::ZERO,
+        };
+        LATE + found_out + hello + limits::ALLOWANCE_EVERY + limits::BACKOFF_MIN * 5 / 4 + opens + login * 2
     }
 
     /// Why a client is not where it has to be in the end; `None` if it is.

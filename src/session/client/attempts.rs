@@ -61,7 +61,8 @@ impl Client {
     fn open_timeout(&self) -> Option<Duration> {
         let longest = self.config.open_timeout?;
         let tries = self.failures.saturating_add(self.replaced);
-        if tries >= DOUBLINGS {
+        // However short its budget was: whoever pauses has the time.
+        if tries >= DOUBLINGS || self.failures >= self.config.attempts_max {
             return Some(longest);
         }
         Some(self.config.open_timeout_min.saturating_mul(1 << tries).min(longest))

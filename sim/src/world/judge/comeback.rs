@@ -37,8 +37,8 @@ pub(in crate::world) struct Comeback {
     /// When the last attempt was made, and whether the user has sent something since.
     tried_at: Time,
     acted: bool,
-    /// When the last budget was used up, or the attempt of a pause failed.
-    exhausted_at: Time,
+    /// Since when it pauses, after its budget was used up or the attempt of a pause has failed.
+    exhausted_at: Option<Time>,
     /// Pauses since then, this one included.
     pauses: u32,
     /// When the link was lost.
@@ -59,7 +59,7 @@ impl Comeback {
             tries: 0,
             tried_at: now,
             acted: false,
-            exhausted_at: now,
+            exhausted_at: None,
             pauses: 0,
             lost_at: now,
             turned_away: 0,
@@ -140,11 +140,11 @@ impl<K: Kit> World<'_, K> {
         let in_budget = book.tries < attempts_max;
         book.tries = if reattaches { book.tries.min(attempts_max) + 1 } else { 0 };
         let tries = book.tries;
-        let paused = now.since(book.exhausted_at);
+        let paused = book.exhausted_at.take().map(|at| now.since(at));
         // An attempt that was due in time may be made when its laptop gets to it.
         let lasts = now <= book.lost_at + patience + SUSPENSION_MIN;
         let acted = acted && since >= ACTIVITY_PACE;
-        let excused = acted || (lasts && paused >= PAUSE_MIN);
+        let excused = paused.is_some_and(|paused| acted || (lasts && paused >= PAUSE_MIN));
         self.judge(Promise::AttemptsPaced, allowed, || {
             format!("client {name} makes an attempt {since:?} after the last, and its allowance is used up")
         });
@@ -200,7 +200,7 @@ impl<K: Kit> World<'_, K> {
                 let pause = PATIENCE_MIN.saturating_mul(2u32.saturating_pow(book.pauses)).min(PATIENCE_MAX);
                 let due = book.within(now, pause);
                 book.pauses += 1;
-                book.exhausted_at = now;
+                book.exhausted_at = Some(now);
                 // At the very end of patience the jitter decides.
                 book.due_by = (due <= book.lost_at + patience).then_some(due);
                 if now > book.lost_at + patience && !patience.is_zero() {

@@ -194,7 +194,7 @@ impl ClientBug for NeverComesBack {
 #[test]
 fn a_client_that_gives_up_on_a_good_network_is_caught() {
     let situation = ["at 0s a open start", "at 3s fault link-cut a", "duration 4s", "set wake-told no"];
-    assert_eq!(caught_in(client::<NeverComesBack>(), &situation), Some(Promise::SettledInTime));
+    assert_eq!(caught_in(client::<NeverComesBack>(), &situation), Some(Promise::ComesBack));
 }
 
 /// It asks and asks whether the other end is there.

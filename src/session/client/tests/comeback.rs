@@ -228,6 +228,17 @@ fn within_an_outage_an_open_gets_more_and_more_time() {
 }
 
 #[test]
+fn after_the_shortest_budget_too_a_slow_host_gets_its_time() {
+    let mut client = connecting(ClientConfig { attempts_max: 1, ..config() });
+    attach(&mut client, at(0));
+    news(&mut client, at(60_000), lost());
+    timeout(&mut client, at(66_000));
+    assert_eq!(client.status(), Status::ReconnectExhausted);
+    timeout(&mut client, at(71_000));
+    assert_eq!(client.poll_timeout(), Some(at(131_000)));
+}
+
+#[test]
 fn a_proxy_that_runs_has_the_longest_time_to_attach() {
     let mut client = connected(at(0));
     news(&mut client, at(60_000), lost());
