@@ -1,10 +1,11 @@
 //! Clients with a bug.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use reattach::proto::{Bye, ByeReason, Frame};
 use reattach::session::client::{Attempt, Client, Effect, Input, News};
-use reattach::session::{ClientConfig, Time};
+use reattach::session::{ClientConfig, PatienceConfig, Time};
 use reattach_sim::check::Promise;
 
 use super::{caught_by, caught_in, client};
@@ -195,6 +196,38 @@ impl ClientBug for NeverComesBack {
 fn a_client_that_gives_up_on_a_good_network_is_caught() {
     let situation = ["at 0s a open start", "at 3s fault link-cut a", "duration 4s", "set wake-told no"];
     assert_eq!(caught_in(client::<NeverComesBack>(), &situation), Some(Promise::ComesBack));
+}
+
+/// It pauses for longer than anybody would wait.
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
+struct PausesForTooLong;
+
+impl ClientBug for PausesForTooLong {
+    fn config(&self, config: ClientConfig) -> ClientConfig {
+        let hour = Duration::from_secs(3600);
+        let patience = config.patience.map(|patience| PatienceConfig { min: hour, max: hour, ..patience });
+        ClientConfig { patience, ..config }
+    }
+}
+
+#[test]
+fn a_client_that_pauses_for_too_long_is_caught() {
+    assert_eq!(caught_by(client::<PausesForTooLong>()), Some(Promise::RetriedInTime));
+}
+
+/// It logs in as often as it likes.
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
+struct KnowsNoAllowance;
+
+impl ClientBug for KnowsNoAllowance {
+    fn config(&self, config: ClientConfig) -> ClientConfig {
+        ClientConfig { allowance: None, ..config }
+    }
+}
+
+#[test]
+fn a_client_that_hammers_its_host_is_caught() {
+    assert_eq!(caught_by(client::<KnowsNoAllowance>()), Some(Promise::AttemptsPaced));
 }
 
 /// It asks and asks whether the other end is there.
