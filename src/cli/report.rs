@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::connect_args::{ConnectArgs, LogFormat};
 use super::voice::say;
 use crate::client::{Cause, Change, Closed, Refused, Status};
+use crate::proto::words::{escaped, harmless};
 use crate::proto::{GoneReason, ProgramExit};
 
 /// A shell's exit code for a command that it did not find.
@@ -93,11 +94,12 @@ impl Reporter {
                 let uptime_ms = change.at.uptime_millis;
                 let event =
                     Event { state, count, attempt, reason, cause, next_try_in_ms, message, time, uptime_ms };
-                say(&serde_json::to_string(&Line { reattach: event }).expect("an event is plain data"));
+                let line = serde_json::to_string(&Line { reattach: event }).expect("an event is plain data");
+                say(&escaped(&line));
             }
             LogFormat::Human => {
                 if let Some(message) = message {
-                    say(&format!("reattach: {message}"));
+                    say(&format!("reattach: {}", harmless(&message)));
                 } else if self.all {
                     say(&format!("reattach: {} ({})", change.status, change.cause));
                 }

@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use crate::proto::words::harmless_lines;
+
 /// Standard error as a plain writer that waits when it must.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stderr;
@@ -30,9 +32,9 @@ impl Write for Stderr {
     }
 }
 
-/// Says one line. Nobody listening is no reason to fail.
+/// Says one line, whoever is quoted in it. Nobody listening is no reason to fail.
 pub fn say(line: &str) {
-    let _ = Stderr.write_all(format!("{line}\n").as_bytes());
+    let _ = Stderr.write_all(format!("{}\n", harmless_lines(line)).as_bytes());
 }
 
 /// Starts the log on standard error; `RUST_LOG` overrides `default`.

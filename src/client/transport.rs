@@ -22,6 +22,7 @@ use crate::io::pipe;
 use crate::io::polled::Polled;
 use crate::io::stdio::Source;
 use crate::proto::limits::{FAREWELL_TIMEOUT, LAST_WORDS_WAIT, LINE_BYTES_MAX, TRANSPORT_GRACE};
+use crate::proto::words::harmless;
 use crate::proto::{Bye, ByeReason, Frame, Notice, Verdict};
 use crate::session::client::{Attempt, News, ProxyExit};
 
@@ -216,7 +217,7 @@ impl Said {
             None if line.trim().is_empty() => {}
             None => {
                 // Colours and bells of the far side are not for our user's terminal.
-                let line: String = line.trim().chars().filter(|letter| !letter.is_control()).collect();
+                let line: String = harmless(line.trim());
                 log::info!("the transport says: {line}");
                 if self.first.is_empty() {
                     self.first.clone_from(&line);

@@ -12,10 +12,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::frame::{Channel, Frame};
-use super::handshake::{Bye, Refusal, one_line};
+use super::handshake::{Bye, Refusal};
 use super::limits::{
     FRAME_BYTES_MAX, FRAME_HEADER_BYTES, HANDSHAKE_BYTES_MAX, PAYLOAD_BYTES_MAX, SENTENCE_BYTES_MAX,
 };
+use super::words::harmless;
 
 const HELLO: u8 = 1;
 const WELCOME: u8 = 2;
@@ -266,7 +267,7 @@ fn decode_body(kind: u8, mut body: Bytes) -> Result<Frame, DecodeError> {
 fn decode_json<T: DeserializeOwned>(name: &'static str, body: &[u8]) -> Result<T, DecodeError> {
     serde_json::from_slice(body).map_err(|error| {
         // It may quote what came.
-        DecodeError::Body { name, why: cut_sentence(&one_line(&error.to_string())) }
+        DecodeError::Body { name, why: cut_sentence(&harmless(&error.to_string())) }
     })
 }
 

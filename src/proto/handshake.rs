@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::id::{InstanceId, Seq, SessionId};
+use super::words::harmless;
 
 /// The client's first frame on every transport.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -146,15 +147,9 @@ pub enum ProgramExit {
     Signal(i32),
 }
 
-/// A sentence of the other side, as [`one_line`].
+/// A sentence of the other side, as [`harmless`].
 pub(super) fn sentence<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
-    String::deserialize(source).map(|text| one_line(&text))
-}
-
-/// Words that may quote anybody, for a log or a terminal: with a space for whatever would do
-/// something there.
-pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    String::deserialize(source).map(|text| harmless(&text))
 }
 
 #[cfg(test)]

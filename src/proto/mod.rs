@@ -7,6 +7,7 @@
 //! handshake   the bodies of the frames that people may want to read (JSON)
 //! codec       frames to bytes and back
 //! verdict     what a proxy says by its exit code and on its standard error
+//! words       what comes from elsewhere, as it may be shown
 //! preamble    where the server's bytes begin, after whatever a login shell printed
 //! ```
 //!
@@ -21,6 +22,7 @@ pub mod id;
 pub mod limits;
 pub mod preamble;
 pub mod verdict;
+pub mod words;
 
 pub use codec::{DecodeError, Decoder, encode, encode_head};
 pub use frame::{Channel, Frame};

@@ -6,6 +6,7 @@
 use bytes::{Buf, BytesMut};
 
 use super::limits::NOISE_BYTES_MAX;
+use super::words::harmless;
 
 /// What a server of this major version sends first on every transport.
 pub const PREAMBLE: &[u8] = b"\0reattach\0\x01";
@@ -80,7 +81,7 @@ impl PreambleScanner {
 
     /// The first of what was skipped, as text, for an error; empty if nothing was.
     pub fn noise(&self) -> String {
-        String::from_utf8_lossy(&self.start).trim().to_owned()
+        harmless(String::from_utf8_lossy(&self.start).trim())
     }
 }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::handshake::{ProgramExit, sentence};
+use super::words::escaped;
 
 /// The client closed the session.
 pub const EXIT_CLOSED: i32 = 0;
@@ -103,7 +104,7 @@ struct Line {
 impl Notice {
     /// The line, without its end.
     pub fn to_line(&self) -> String {
-        serde_json::to_string(&Line { notice: self.clone() }).expect("a notice is plain data")
+        escaped(&serde_json::to_string(&Line { notice: self.clone() }).expect("a notice is plain data"))
     }
 
     /// Reads a line of standard error; `None` if it is somebody else's.

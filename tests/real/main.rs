@@ -21,6 +21,7 @@ mod crowds;
 mod editor;
 mod ending;
 mod examples;
+mod fake;
 mod far_country;
 mod full;
 mod gone;

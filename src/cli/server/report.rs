@@ -13,6 +13,7 @@ use crate::host::paths::{Place, Root};
 use crate::host::record::{Ending, Record, sentence, time_for_people};
 use crate::proto::limits::{COMMAND_LETTERS_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
 use crate::proto::verdict::EXIT_NOT_RUNNING;
+use crate::proto::words::{escaped, harmless, harmless_lines};
 use crate::proto::{GoneReason, InstanceId};
 use crate::session::launch::{Holder, Lock};
 
@@ -181,9 +182,7 @@ impl Report {
 
 /// What does not break a line, or do anything else to a terminal.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|letter| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter })
-        .collect()
+    harmless(text)
 }
 
 /// Its beginning, if it has more letters than that.
@@ -213,7 +212,7 @@ pub(super) fn list(json: bool) -> ExitCode {
         Err(why) => return fail(&why),
     };
     if json {
-        let text = serde_json::to_string(&reports).expect("a report is plain data");
+        let text = escaped(&serde_json::to_string(&reports).expect("a report is plain data"));
         print(&text, ExitCode::SUCCESS)
     } else if reports.is_empty() {
         ExitCode::SUCCESS
@@ -257,7 +256,7 @@ pub(super) fn status(identifier: &Identifier, json: bool) -> ExitCode {
         Err(why) => return fail(&why),
     };
     let text = if json {
-        serde_json::to_string(&report).expect("a report is plain data")
+        escaped(&serde_json::to_string(&report).expect("a report is plain data"))
     } else {
         table(&report.lines())
     };
@@ -284,7 +283,7 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 /// away has heard enough.
 pub(super) fn print(text: &str, code: ExitCode) -> ExitCode {
     let mut stdout = std::io::stdout();
-    match stdout.write_all(format!("{text}\n").as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(format!("{}\n", harmless_lines(text)).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             fail(&format!("standard output cannot be written: {error}"))
         }

@@ -227,7 +227,10 @@ impl ClientBug for KnowsNoAllowance {
 
 #[test]
 fn a_client_that_hammers_its_host_is_caught() {
-    assert_eq!(caught_by(client::<KnowsNoAllowance>()), Some(Promise::AttemptsPaced));
+    let cuts: Vec<String> = (6..16).map(|half| format!("at {}ms fault link-cut a", half * 500)).collect();
+    let mut situation = vec!["set ssh-time 20ms", "at 0s a open start"];
+    situation.extend(cuts.iter().map(String::as_str));
+    assert_eq!(caught_in(client::<KnowsNoAllowance>(), &situation), Some(Promise::AttemptsPaced));
 }
 
 /// It asks and asks whether the other end is there.

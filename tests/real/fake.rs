@@ -1,0 +1,130 @@
+//! Servers that are none, or mean no good: this program speaks for them, as the command of a transport.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use reattach::io::clock::Clock;
+use reattach::proto::{
+    Channel, Decoder, Frame, Hello, InstanceId, PREAMBLE, ProgramExit, Seq, Welcome, encode,
+};
+use rustix::process::Signal;
+
+use crate::client::{Client, Ended};
+use crate::link::{Link, died_by};
+use crate::place::{Place, wait};
+
+/// A fake server, if this program is started as one.
+#[test]
+fn a_fake_server_is_this_program() {
+    let words: Vec<String> = std::env::args().skip_while(|word| word != "--").skip(1).collect();
+    if let [what, detail, ..] = &words[..] {
+        // Who is gone is no reason to say anything.
+        let _ = serve(what, detail);
+        std::process::exit(0);
+    }
+}
+
+fn serve(what: &str, detail: &str) -> std::io::Result<()> {
+    let mut output = std::io::stdout();
+    output.write_all(PREAMBLE)?;
+    output.flush()?;
+    let hello = read_hello()?;
+    let welcome = Welcome {
+        protocol: 1,
+        instance: InstanceId(1),
+        session: hello.session,
+        received: 0,
+        start: 1,
+        window: 1 << 20,
+    };
+    write(&mut output, [Frame::Welcome(welcome)])?;
+    match what {
+        "exit" => {
+            let signal = detail.parse().expect("a number");
+            write(&mut output, [Frame::Exit { seq: 1, exit: ProgramExit::Signal(signal) }])?;
+            std::io::stdin().read_to_end(&mut Vec::new()).map(drop)
+        }
+        "flood" => {
+            let mut seq: Seq = 0;
+            loop {
+                let frames = (0..4096).map(|_| {
+                    seq += 1;
+                    let data = |payload| Frame::Data { channel: Channel::Output, seq, payload };
+                    match detail {
+                        "empty-data" => data(bytes::Bytes::new()),
+                        "bytes" => data(bytes::Bytes::from_static(b".")),
+                        "pongs" => Frame::Pong(seq),
+                        "acks" => Frame::Ack(0),
+                        other => panic!("{other} is no flood"),
+                    }
+                });
+                write(&mut output, frames)?;
+            }
+        }
+        other => panic!("{other} is nothing that a fake server does"),
+    }
+}
+
+fn read_hello() -> std::io::Result<Hello> {
+    let (mut decoder, mut bytes) = (Decoder::new(), [0; 4096]);
+    loop {
+        let count = std::io::stdin().read(&mut bytes)?;
+        decoder.push(&bytes[..count]);
+        match decoder.next_frame().expect("a client speaks the protocol") {
+            Some(Frame::Hello(hello)) => return Ok(hello),
+            Some(other) => panic!("{} came first", other.name()),
+            None if count == 0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            None => {}
+        }
+    }
+}
+
+fn write(output: &mut impl Write, frames: impl IntoIterator<Item = Frame>) -> std::io::Result<()> {
+    let mut bytes = BytesMut::new();
+    frames.into_iter().for_each(|frame| encode(&frame, &mut bytes));
+    output.write_all(&bytes)?;
+    output.flush()
+}
+
+/// A link to such a server.
+fn link(what: &str, detail: &str) -> Link {
+    let own = std::env::current_exe().unwrap();
+    let test = "fake::a_fake_server_is_this_program";
+    Link::with_script(&format!("exec {} --exact {test} --nocapture -- {what} {detail}", own.display()))
+}
+
+/// What becomes of a client whose program is said to have been ended by that signal.
+fn ended_by(signal: i32) -> Ended {
+    let place = Place::new();
+    let link = link("exit", &signal.to_string());
+    link.client(&place, &[], &["cat"]).wait()
+}
+
+#[test]
+fn a_signal_that_ends_no_process_is_a_status() {
+    for (signal, code) in [(19, 147), (20, 148), (17, 145), (0, 255), (-1, 255), (1000, 255)] {
+        assert_eq!(ended_by(signal).code(), Some(code), "signal {signal}");
+    }
+    assert!(died_by(ended_by(15).status, Signal::TERM));
+}
+
+#[test]
+fn what_the_user_wants_comes_before_whatever_the_wire_brings() {
+    for flood in ["empty-data", "bytes", "pongs", "acks"] {
+        let place = Place::new();
+        let link = link("flood", flood);
+        let mut client: Client = link.client(&place, &[], &["cat"]);
+        client.until("Connected");
+        // Some of it is on its way.
+        wait(Duration::from_millis(500));
+        client.signal("TERM");
+        let clock = Clock::new();
+        let from = clock.now();
+        client.signal("TERM");
+        let (end, took) = client.wait_since(clock, from);
+        println!("{flood}: ended after {took:?}");
+        assert!(died_by(end.status, Signal::TERM), "{flood}: {end:?}");
+        assert!(took < Duration::from_secs(2), "{flood}: ended after {took:?}");
+    }
+}
