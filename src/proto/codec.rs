@@ -311,7 +311,10 @@ mod tests {
                     window: 5,
                 })
             }),
-            "\\PC{0,40}".prop_map(|message| Frame::Refused(Refusal { reason: RefusalReason::Busy, message })),
+            "\\PC{0,40}".prop_map(|message| {
+                let message = harmless(&message);
+                Frame::Refused(Refusal { reason: RefusalReason::Busy, message })
+            }),
             (channel, any::<u64>(), prop::collection::vec(any::<u8>(), 0..300))
                 .prop_map(|(channel, seq, payload)| Frame::Data { channel, seq, payload: payload.into() }),
             any::<u64>().prop_map(|seq| Frame::Fin { channel: Channel::Input, seq }),

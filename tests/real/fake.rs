@@ -1,6 +1,8 @@
 //! Servers that are none, or mean no good: this program speaks for them, as the command of a transport.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -47,22 +49,60 @@ fn serve(what: &str, detail: &str) -> std::io::Result<()> {
         }
         "flood" => {
             let mut seq: Seq = 0;
+            let heard = Arc::new(Heard::default());
+            let ears = Arc::clone(&heard);
+            std::thread::spawn(move || ears.listen());
             loop {
+                // No more than a client bears.
+                while seq > heard.acknowledged.load(Ordering::Relaxed) + 100_000 && detail.contains("data") {
+                    wait(Duration::from_micros(100));
+                }
                 let frames = (0..4096).map(|_| {
                     seq += 1;
                     let data = |payload| Frame::Data { channel: Channel::Output, seq, payload };
                     match detail {
                         "empty-data" => data(bytes::Bytes::new()),
-                        "bytes" => data(bytes::Bytes::from_static(b".")),
+                        "data-of-a-byte" => data(bytes::Bytes::from_static(b".")),
                         "pongs" => Frame::Pong(seq),
                         "acks" => Frame::Ack(0),
                         other => panic!("{other} is no flood"),
                     }
                 });
                 write(&mut output, frames)?;
+                let signal = heard.signal.load(Ordering::Relaxed);
+                if signal > 0 {
+                    let seq = if detail.contains("data") { seq + 1 } else { 1 };
+                    let exit = ProgramExit::Signal(i32::try_from(signal).expect("a byte"));
+                    return write(&mut output, [Frame::Exit { seq, exit }]);
+                }
             }
         }
         other => panic!("{other} is nothing that a fake server does"),
+    }
+}
+
+/// What the client has said.
+#[derive(Default)]
+struct Heard {
+    acknowledged: AtomicU64,
+    signal: AtomicU64,
+}
+
+impl Heard {
+    fn listen(&self) {
+        let (mut decoder, mut bytes) = (Decoder::new(), vec![0; 65536]);
+        while let Ok(count @ 1..) = std::io::stdin().read(&mut bytes) {
+            decoder.push(&bytes[..count]);
+            while let Ok(Some(frame)) = decoder.next_frame() {
+                match frame {
+                    Frame::Ack(seq) => self.acknowledged.store(seq, Ordering::Relaxed),
+                    Frame::Data { channel: Channel::Signal, payload, .. } => {
+                        self.signal.store(payload[0].into(), Ordering::Relaxed);
+                    }
+                    _ => {}
+                }
+            }
+        }
     }
 }
 
@@ -111,14 +151,13 @@ fn a_signal_that_ends_no_process_is_a_status() {
 
 #[test]
 fn what_the_user_wants_comes_before_whatever_the_wire_brings() {
-    for flood in ["empty-data", "bytes", "pongs", "acks"] {
+    for flood in ["empty-data", "data-of-a-byte", "pongs", "acks"] {
         let place = Place::new();
         let link = link("flood", flood);
         let mut client: Client = link.client(&place, &[], &["cat"]);
         client.until("Connected");
         // Some of it is on its way.
         wait(Duration::from_millis(500));
-        client.signal("TERM");
         let clock = Clock::new();
         let from = clock.now();
         client.signal("TERM");
