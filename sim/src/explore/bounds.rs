@@ -135,7 +135,9 @@ impl Bounds {
     pub(super) fn client(&self, first: First) -> ClientConfig {
         let client = self.setting().client(first);
         // Without dice, so that the same is the same.
-        ClientConfig { backoff: BackoffConfig { jitter: false, ..client.backoff }, ..client }
+        // And without an allowance, whose every moment would be a state of its own: the world judges it.
+        let backoff = BackoffConfig { jitter: false, ..client.backoff };
+        ClientConfig { backoff, allowance: None, ..client }
     }
 
     pub(super) fn server(&self) -> ServerConfig {
