@@ -55,6 +55,8 @@ promises! {
     AttemptsMax "attempts-max" Safety,
     /// Attempts of one outage leave the network time to come back, and no host is hammered.
     AttemptsPaced "attempts-paced" Safety,
+    /// After silence an attempt shares nothing, and one that follows a failure goes the other way.
+    WaysAlternate "ways-alternate" Safety,
     /// When there is a reason to try to come back, that is done within its time.
     RetriedInTime "retried-in-time" Liveness,
     /// Once the network is good again, a session whose server lives is attached within the bound, and

@@ -212,6 +212,8 @@ impl<K: Kit> World<'_, K> {
                         format!("client {name} closes attempt {attempt}, which is not open")
                     });
                     if let Some(link) = link {
+                        let (now, started) = (self.laptop_now(), self.links[link as usize].started);
+                        self.clients[client as usize].comeback.closed(now, started);
                         self.close_link(link, bye);
                     }
                 }
@@ -240,7 +242,7 @@ impl<K: Kit> World<'_, K> {
         self.judge(Promise::OneTransport, one, || {
             format!("client {name} opens attempt {attempt} beside or after a newer one")
         });
-        self.judge_attempt(client, reattaches);
+        self.judge_attempt(client, reattaches, way);
         self.judge(Promise::NeverSpawn, !reattach || launch == Launch::Reattach, || {
             format!("client {name} asks attempt {attempt} to {launch:?}, and it is not its first")
         });
@@ -263,6 +265,7 @@ impl<K: Kit> World<'_, K> {
         let left = matches!(before, Status::Closed(_));
         let leaves = !before.is_final() || (!left && restarts) || matches!(status, Status::Closed(_));
         self.judge(Promise::EndAbsorbing, leaves, || format!("client {name} went from {before} to {status}"));
+        self.judge_loss(client, &before, &status, cause);
         self.judge_count(client, &before, &status);
         self.judge_calm(client, &status);
         match &status {
@@ -379,9 +382,12 @@ impl<K: Kit> World<'_, K> {
         if hung.is_some() && process.link.is_some() && process.link != hung {
             self.goals.reach(Goal::OpenReplaced);
         }
-        if suspended && matches!(process.status, Status::Reconnecting(_)) {
-            // It noticed its suspension first, and opened what this wish makes not count.
-            process.comeback.tries = 0;
+        if matches!(process.status, Status::Reconnecting(_)) {
+            // What was under way before, or was opened because it noticed its suspension first.
+            let outlived = if suspended { process.link } else { hung };
+            if let Some(link) = outlived.filter(|link| process.link == Some(*link)) {
+                process.comeback.outlived_hint(now, link);
+            }
         }
         self.client_settle(client);
     }

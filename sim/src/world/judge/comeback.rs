@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use reattach::proto::limits::{
-    ACTIVITY_PACE, ALLOWANCE_BURST, ALLOWANCE_EVERY, BACKOFF_MAX, BACKOFF_MIN, FIRST_ATTEMPTS_MAX,
-    FIRST_RETRY_SPREAD, PATIENCE_MAX, PATIENCE_MIN, SUSPENSION_MIN,
+    ACTIVITY_GRACE, ACTIVITY_PACE, ALLOWANCE_BURST, ALLOWANCE_EVERY, BACKOFF_MAX, BACKOFF_MIN,
+    FIRST_ATTEMPTS_MAX, FIRST_RETRY_SPREAD, HINT_GRACE, NETWORK_PROBE_TIMEOUT, OPEN_TIMEOUT,
+    OPEN_TIMEOUT_MIN, PATIENCE_MAX, PATIENCE_MIN, PROBE_TIMEOUT, SUSPENSION_MIN,
 };
 use reattach::session::Time;
-use reattach::session::client::Status;
+use reattach::session::client::{Cause, Status, Way};
 
 use crate::check::{Goal, Promise};
 use crate::machine::Kit;
@@ -23,6 +24,9 @@ const DELAY_MIN: Duration = BACKOFF_MIN.saturating_sub(BACKOFF_MIN.checked_div(4
 
 /// Time between the pause's beginning and the first attempt that patience makes.
 const PAUSE_MIN: Duration = PATIENCE_MIN.saturating_sub(PATIENCE_MIN.checked_div(4).expect("four parts"));
+
+/// Attempts of an outage that had less than the longest time to open.
+const SHORT_OPENS: u32 = 3;
 
 /// Who was held back is given its turn by then.
 const TURN: Duration = Duration::from_millis(1);
@@ -49,6 +53,47 @@ pub(in crate::world) struct Comeback {
     pub(in crate::world) hints: u32,
     /// When the next attempt must have been made.
     due_by: Option<Time>,
+    /// The outage began with silence.
+    silent: bool,
+    /// The way of the last attempt, and whether that is to be judged once its outage's beginning is told.
+    way: Way,
+    way_untold: bool,
+    /// A hint came since the last attempt.
+    hinted: bool,
+    /// The last hint, and the first of those that came before a probe of the one before was decided.
+    hinted_at: Option<Time>,
+    probed_at: Time,
+    /// The last attempt was made because the user sent something.
+    by_activity: bool,
+    /// What the attempt had that was closed before it opened.
+    given_up: Option<GivenUp>,
+    /// By when the link must have come through, or have been replaced in the network of now.
+    replace_by: Option<(LinkId, Time)>,
+}
+
+/// What an attempt had until it was closed.
+#[derive(Clone, Copy, Debug)]
+struct GivenUp {
+    lasted: Duration,
+    least: Duration,
+    most: Duration,
+    hinted: bool,
+    by_activity: bool,
+}
+
+/// The time to open that is due after so many attempts of an outage.
+fn time_to_open(attempts: u32) -> Duration {
+    if attempts >= SHORT_OPENS {
+        return OPEN_TIMEOUT;
+    }
+    OPEN_TIMEOUT_MIN.saturating_mul(2u32.saturating_pow(attempts)).min(OPEN_TIMEOUT)
+}
+
+fn other(way: Way) -> Way {
+    match way {
+        Way::Shared => Way::Own,
+        Way::Own => Way::Shared,
+    }
 }
 
 impl Comeback {
@@ -65,6 +110,15 @@ impl Comeback {
             turned_away: 0,
             hints: 0,
             due_by: None,
+            silent: false,
+            way: Way::Shared,
+            way_untold: false,
+            hinted: false,
+            hinted_at: None,
+            probed_at: now,
+            by_activity: false,
+            given_up: None,
+            replace_by: None,
         }
     }
 
@@ -72,15 +126,42 @@ impl Comeback {
     pub(in crate::world) fn welcomed(&mut self) {
         (self.tries, self.pauses, self.hints, self.turned_away) = (0, 0, 0, 0);
         self.due_by = None;
+        self.silent = false;
     }
 
     /// A wake-up, a network or the user's word: a full budget, and an attempt as soon as may be.
     pub(in crate::world) fn hinted(&mut self, now: Time, status: &Status) {
         (self.tries, self.pauses) = (0, 0);
         self.hints = self.hints.saturating_add(1);
+        self.hinted = true;
+        let last = self.hinted_at.replace(now);
+        if last.is_none_or(|last| now > last + PROBE_TIMEOUT + SUSPENSION_MIN) {
+            self.probed_at = now;
+        }
         if matches!(status, Status::ReconnectFailed(_) | Status::ReconnectExhausted) {
             self.due_by = Some(self.next_token_at(now));
         }
+    }
+
+    /// The attempt under way was not replaced at once by a hint: it counts for nothing, and has its grace.
+    pub(in crate::world) fn outlived_hint(&mut self, now: Time, link: LinkId) {
+        (self.tries, self.hinted) = (0, true);
+        let grace = HINT_GRACE.saturating_mul(2u32.saturating_pow(self.hints.saturating_sub(1)));
+        let due = self.next_token_at(now).max(self.tried_at + grace);
+        let sooner = self.replace_by.filter(|(replaced, by)| *replaced == link && *by < due);
+        self.replace_by = sooner.or(Some((link, due)));
+    }
+
+    /// The client closes an attempt; `started` says whether it had heard that its proxy runs.
+    pub(in crate::world) fn closed(&mut self, now: Time, started: bool) {
+        let failed = self.tries.saturating_sub(1);
+        self.given_up = Some(GivenUp {
+            lasted: now.since(self.tried_at),
+            least: time_to_open(failed),
+            most: if started { OPEN_TIMEOUT } else { time_to_open(failed.saturating_add(self.hints)) },
+            hinted: self.hinted,
+            by_activity: self.by_activity,
+        });
     }
 
     /// The user sends something.
@@ -105,6 +186,7 @@ impl Comeback {
     /// Its deadlines may have passed while it could do nothing.
     pub(in crate::world) fn delayed(&mut self, now: Time) {
         self.due_by = self.due_by.map(|due| due.max(now + TURN));
+        self.replace_by = self.replace_by.map(|(link, due)| (link, due.max(now + TURN)));
     }
 
     fn refill(&mut self, now: Time) {
@@ -125,11 +207,12 @@ impl Comeback {
 
 impl<K: Kit> World<'_, K> {
     /// An attempt is made; `reattaches` says whether it is one to come back.
-    pub(in crate::world) fn judge_attempt(&mut self, client: ClientId, reattaches: bool) {
+    pub(in crate::world) fn judge_attempt(&mut self, client: ClientId, reattaches: bool, way: Way) {
         let name = self.letter(client);
         let now = self.laptop_now();
         let attempts_max = self.scenario.setting.attempts_max;
         let patience = self.scenario.setting.patience;
+        let untold = self.clients[client as usize].status.is_attached();
         let book = &mut self.clients[client as usize].comeback;
         let since = now.since(std::mem::replace(&mut book.tried_at, now));
         let acted = std::mem::take(&mut book.acted);
@@ -140,6 +223,9 @@ impl<K: Kit> World<'_, K> {
         let in_budget = book.tries < attempts_max;
         book.tries = if reattaches { book.tries.min(attempts_max) + 1 } else { 0 };
         let tries = book.tries;
+        let turned_away = book.turned_away;
+        let other = other(std::mem::replace(&mut book.way, way));
+        (book.way_untold, book.hinted, book.by_activity) = (untold, false, false);
         let paused = book.exhausted_at.take().map(|at| now.since(at));
         // An attempt that was due in time may be made when its laptop gets to it.
         let lasts = now <= book.lost_at + patience + SUSPENSION_MIN;
@@ -154,11 +240,79 @@ impl<K: Kit> World<'_, K> {
                  patience lasts: {lasts}"
             )
         });
+        self.judge(Promise::AttemptsMax, reattaches || turned_away < FIRST_ATTEMPTS_MAX, || {
+            format!("client {name} makes its first attach again, and was turned away {turned_away} times")
+        });
+        if tries > 1 {
+            self.judge(Promise::WaysAlternate, way == other, || {
+                format!("client {name} makes attempt {tries} of an outage over the way that failed: {way:?}")
+            });
+        } else if !untold {
+            self.judge_first_way(client);
+        }
         if !in_budget {
             self.goals.reach(if acted { Goal::ActivityTried } else { Goal::PatienceTried });
         } else if tries > 1 {
             self.judge(Promise::AttemptsPaced, since >= DELAY_MIN || acted, || {
                 format!("client {name} makes attempt {tries} of an outage {since:?} after the last")
+            });
+        }
+    }
+
+    /// Where a budget begins nothing is known of the ways, but for what silence says.
+    fn judge_first_way(&mut self, client: ClientId) {
+        let name = self.letter(client);
+        let Comeback { silent, way, .. } = self.clients[client as usize].comeback;
+        self.judge(Promise::WaysAlternate, (way == Way::Own) == silent, || {
+            format!("client {name} begins over its way {way:?}; its link fell silent: {silent}")
+        });
+    }
+
+    /// Why a client gave its transport up, held against what that had.
+    pub(in crate::world) fn judge_loss(
+        &mut self,
+        client: ClientId,
+        before: &Status,
+        status: &Status,
+        cause: &Cause,
+    ) {
+        let name = self.letter(client);
+        let now = self.laptop_now();
+        let process = &mut self.clients[client as usize];
+        let (book, unheard) = (&mut process.comeback, process.life.silent_for(now));
+        let given_up = book.given_up.take();
+        book.by_activity |= matches!(status, Status::Reconnecting(_)) && *cause == Cause::Activity;
+        let untold = std::mem::take(&mut book.way_untold);
+        if before.is_attached() && !status.is_attached() {
+            book.silent = *cause == Cause::Silence;
+            let rash = matches!(cause, Cause::NetworkUp | Cause::Wake | Cause::Activity);
+            // What is heard at once after a hint may have been under way before it.
+            let silence = unheard.max(now.since(book.probed_at));
+            let waited = *cause != Cause::Silence || silence >= NETWORK_PROBE_TIMEOUT;
+            self.judge(Promise::StaysSettled, waited && !rash, || {
+                format!("client {name} gives its link up, of which it has heard {unheard:?} ago: {cause}")
+            });
+        }
+        if untold {
+            self.judge_first_way(client);
+        }
+        let Some(given_up) = given_up.filter(|_| matches!(before, Status::Reconnecting(_))) else {
+            return;
+        };
+        let GivenUp { lasted, least, most, hinted, by_activity } = given_up;
+        if *cause == Cause::OpenTimeout && !hinted {
+            self.judge(Promise::AttemptsPaced, lasted >= least, || {
+                format!("client {name} gives an open up after {lasted:?}, {least:?} were due")
+            });
+            self.judge(Promise::RetriedInTime, lasted <= most + SUSPENSION_MIN, || {
+                format!("client {name} gives an open up after {lasted:?}, {most:?} were due")
+            });
+        } else if *cause == Cause::Activity {
+            self.judge(Promise::AttemptsPaced, lasted >= ACTIVITY_GRACE && !by_activity, || {
+                format!(
+                    "client {name} replaces an open after {lasted:?} because its user sends something; \
+                     it had begun so: {by_activity}"
+                )
             });
         }
     }
@@ -222,6 +376,15 @@ impl<K: Kit> World<'_, K> {
     /// Whether a client that is to try has tried.
     #[inline]
     pub(in crate::world) fn judge_promptness(&mut self, client: ClientId) {
+        let process = &self.clients[client as usize];
+        if let Some((link, due)) = process.comeback.replace_by.filter(|(link, _)| process.link == Some(*link))
+            && self.links[link as usize].is_dialing()
+        {
+            let (now, name) = (self.laptop_now(), process.letter);
+            self.checks.judge(self.now, Promise::RetriedInTime, now <= due, || {
+                format!("client {name} was to replace an open of before a hint by {due}; it is {now}")
+            });
+        }
         let process = &self.clients[client as usize];
         let Some(due) = process.comeback.due_by.filter(|_| process.link.is_none()) else {
             return;

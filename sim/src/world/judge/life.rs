@@ -42,6 +42,11 @@ impl SignsOfLife {
         self.delayed_at = Some(now);
     }
 
+    /// Time since the last sign of life.
+    pub(in crate::world) fn silent_for(&self, now: Time) -> Duration {
+        now.since(self.heard_at)
+    }
+
     /// When it must give up.
     pub(in crate::world) fn until(&self) -> Time {
         let silent = self.probed_until.unwrap_or(self.heard_at + SILENCE_MAX);
