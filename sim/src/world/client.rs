@@ -213,7 +213,8 @@ impl<K: Kit> World<'_, K> {
                     });
                     if let Some(link) = link {
                         let (now, started) = (self.laptop_now(), self.links[link as usize].started);
-                        self.clients[client as usize].comeback.closed(now, started);
+                        let attempts_max = self.scenario.setting.attempts_max;
+                        self.clients[client as usize].comeback.closed(now, started, attempts_max);
                         self.close_link(link, bye);
                     }
                 }

@@ -153,8 +153,10 @@ impl Comeback {
     }
 
     /// The client closes an attempt; `started` says whether it had heard that its proxy runs.
-    pub(in crate::world) fn closed(&mut self, now: Time, started: bool) {
+    pub(in crate::world) fn closed(&mut self, now: Time, started: bool, attempts_max: u32) {
         let failed = self.tries.saturating_sub(1);
+        // That of a pause has all the time there is, however few there were before it.
+        let failed = if failed >= attempts_max { SHORT_OPENS } else { failed };
         self.given_up = Some(GivenUp {
             lasted: now.since(self.tried_at),
             least: time_to_open(failed),

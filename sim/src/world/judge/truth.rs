@@ -140,7 +140,7 @@ impl<K: Kit> World<'_, K> {
         let proxy = link.and_then(|link| link.proxy).map(|proxy| &self.proxies[proxy as usize]);
         // Who has no name to ask for cannot tell what his server has left from what others did.
         let nameless = proxy.is_some_and(|proxy| proxy.expected.or(proxy.meant).is_none());
-        let nameless = nameless && reason == GoneReason::Unknown;
+        let nameless = nameless && matches!(reason, GoneReason::Unknown | GoneReason::Never);
         if let Some(server) = session.server {
             // Who was not told the name has it from the files, which may lie.
             let name = self.servers[server as usize].instance;
@@ -163,8 +163,10 @@ impl<K: Kit> World<'_, K> {
         let met = proxy.conn.and_then(|conn| self.conns[conn as usize].server).or(proxy.spawned);
         // One that never took the connection was met by its name, or only sought.
         let met = met.or_else(|| self.server_named(proxy.meant?)).or(proxy.truth.sought);
-        // Nobody had the lock when it looked, whoever it was that it had been connected to.
-        if nameless && proxy.relaying && proxy.truth.lock == Some(Lock::Free) {
+        // Nobody had the lock when it looked, or was about to have it, whoever it was that it had been
+        // connected to: who starts after that look is nobody that it could know.
+        let nobody = proxy.truth.lock == Some(Lock::Free) && (proxy.relaying || !proxy.truth.starter_busy);
+        if nameless && nobody {
             return true;
         }
         let last = proxy.truth.last_word.or(proxy.truth.last_recorded);
