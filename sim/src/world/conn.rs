@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use reattach::proto::limits::PAIR_TIMEOUT;
 use reattach::proto::{Decoder, PREAMBLE};
+use reattach::session::Time;
 use reattach::session::server::{Input, News, TransportId};
 
 use super::host::Half;
@@ -37,6 +38,10 @@ pub(super) struct Conn {
     pub(super) server_gone: bool,
     /// The end of what comes up was told before that of what goes down.
     pub(super) half_ended: bool,
+    /// When that was.
+    pub(super) half_ended_at: Time,
+    /// The other half of its link's end came so late that it passes for an answer: its proxy got no time.
+    pub(super) ended_apart: bool,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
     /// A byte was changed on its way up.
@@ -64,6 +69,8 @@ impl<K: Kit> World<'_, K> {
             proxy_gone: false,
             server_gone: false,
             half_ended: false,
+            half_ended_at: Time::ZERO,
+            ended_apart: false,
             up: Pipe::default(),
             down: Pipe::default(),
             tainted: false,

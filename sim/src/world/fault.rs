@@ -250,6 +250,7 @@ impl<K: Kit> World<'_, K> {
                     let instance = mark.instance;
                     if let Some(truth) = self.truth_of(instance) {
                         truth.word = Paper::Garbled;
+                        truth.word_misnamed = true;
                     }
                 }
             }

@@ -14,6 +14,7 @@ use reattach::session::launch::{Boot, Input as LaunchInput, Mark, Record, StopSi
 use reattach::session::server::{Cause, Effect, Input, News, Status};
 
 use super::conn::WIRE;
+use super::death::HALF_END_APART;
 use super::host::Process;
 use super::judge::{Paper, ServerTruth};
 use super::program::{Delivery, Program};
@@ -198,7 +199,9 @@ impl<K: Kit> World<'_, K> {
 
     /// A transport has ended. Where the server had closed it before, this changes nothing.
     pub(super) fn server_transport_lost(&mut self, id: ServerId, conn: ConnId) {
-        let half = self.conns[conn as usize].half_ended;
+        let ended = &mut self.conns[conn as usize];
+        let half = ended.half_ended;
+        ended.ended_apart = half && self.now > ended.half_ended_at + HALF_END_APART;
         let news = Input::Transport(u64::from(conn), if half { News::OutputEnded } else { News::Lost });
         let now = self.host_now();
         let process = &mut self.servers[id as usize];

@@ -308,10 +308,11 @@ impl Client {
     fn on_finish(&mut self, now: Time) {
         if self.state.is_final() {
             self.reject(Rejected::Final);
-        } else if !self.input_finished {
+        } else {
             // A second end is as good as the first, and an end needs no room.
-            self.input_finished = true;
-            self.outbox.push(Item::Fin(Channel::Input));
+            if !std::mem::replace(&mut self.input_finished, true) {
+                self.outbox.push(Item::Fin(Channel::Input));
+            }
             self.on_activity(now);
         }
     }

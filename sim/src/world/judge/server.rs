@@ -167,8 +167,11 @@ impl<K: Kit> World<'_, K> {
             GoneReason::Closed => owner.is_some_and(|session| session.closed_by_user),
             // Nobody else's death counts, and a name is somebody else's to come back to.
             GoneReason::Orphaned => {
-                let died = setting.nameless && owner.is_some_and(|session| session.death.is_some());
-                died && away >= setting.orphan_lifetime.min(setting.idle_lifetime)
+                let died = owner.is_some_and(|session| session.death.is_some());
+                let apart = || self.conns.iter().any(|conn| conn.server == Some(id) && conn.ended_apart);
+                setting.nameless
+                    && (died || apart())
+                    && away >= setting.orphan_lifetime.min(setting.idle_lifetime)
             }
             // Its client has heard everything, or did not come for it.
             GoneReason::Exited(exit) => {

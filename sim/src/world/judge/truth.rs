@@ -64,6 +64,8 @@ pub(in crate::world) struct ServerTruth {
     pub(in crate::world) exit_sent: bool,
     /// Its record has named another, whatever became of that since.
     pub(in crate::world) misnamed: bool,
+    /// Its word named another once, whatever has become of it.
+    pub(in crate::world) word_misnamed: bool,
     /// Its lock is on a file that is no longer there: nobody can see that it lives.
     pub(in crate::world) lock_lost: bool,
     /// A byte was changed on its way to it.
@@ -194,8 +196,7 @@ impl<K: Kit> World<'_, K> {
                 // It died by itself while somebody was about to replace it: either word is true.
                 let replaced = |intended: Time| truth.died_at <= intended + INTENT_GRACE;
                 // Who finds another's name on what it left cannot know better.
-                let misnamed =
-                    truth.misnamed || (truth.record == Paper::Lost && truth.word == Paper::Garbled);
+                let misnamed = truth.misnamed || (truth.record == Paper::Lost && truth.word_misnamed);
                 newer || misnamed || truth.withdrawn || truth.intended_at.is_some_and(replaced)
             }
             // Whoever has met it was not told so; and some server left its lock's file, until somebody
