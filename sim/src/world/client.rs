@@ -214,7 +214,10 @@ impl<K: Kit> World<'_, K> {
                     if let Some(link) = link {
                         let (now, started) = (self.laptop_now(), self.links[link as usize].started);
                         let attempts_max = self.scenario.setting.attempts_max;
-                        self.clients[client as usize].comeback.closed(now, started, attempts_max);
+                        let process = &mut self.clients[client as usize];
+                        if matches!(process.status, Status::Reconnecting(_)) {
+                            process.comeback.closed(now, started, attempts_max);
+                        }
                         self.close_link(link, bye);
                     }
                 }

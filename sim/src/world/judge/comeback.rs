@@ -63,6 +63,8 @@ pub(in crate::world) struct Comeback {
     /// The last hint, and the first of those that came before a probe of the one before was decided.
     hinted_at: Option<Time>,
     probed_at: Time,
+    /// Attempts since the last handshake that ended after a hint had come.
+    replaced: u32,
     /// The last attempt was made because the user sent something.
     by_activity: bool,
     /// What the attempt had that was closed before it opened.
@@ -77,6 +79,8 @@ struct GivenUp {
     lasted: Duration,
     least: Duration,
     most: Duration,
+    /// What it was to have after a hint.
+    grace: Duration,
     hinted: bool,
     by_activity: bool,
 }
@@ -116,6 +120,7 @@ impl Comeback {
             hinted: false,
             hinted_at: None,
             probed_at: now,
+            replaced: 0,
             by_activity: false,
             given_up: None,
             replace_by: None,
@@ -126,6 +131,7 @@ impl Comeback {
     pub(in crate::world) fn welcomed(&mut self) {
         (self.tries, self.pauses, self.hints, self.turned_away) = (0, 0, 0, 0);
         self.due_by = None;
+        self.replaced = 0;
         self.silent = false;
     }
 
@@ -152,7 +158,7 @@ impl Comeback {
         self.replace_by = sooner.or(Some((link, due)));
     }
 
-    /// The client closes an attempt; `started` says whether it had heard that its proxy runs.
+    /// The client closes an attempt to come back; `started` says whether it had heard that its proxy runs.
     pub(in crate::world) fn closed(&mut self, now: Time, started: bool, attempts_max: u32) {
         let failed = self.tries.saturating_sub(1);
         // That of a pause has all the time there is, however few there were before it.
@@ -161,9 +167,11 @@ impl Comeback {
             lasted: now.since(self.tried_at),
             least: time_to_open(failed),
             most: if started { OPEN_TIMEOUT } else { time_to_open(failed.saturating_add(self.hints)) },
+            grace: HINT_GRACE.saturating_mul(2u32.saturating_pow(self.replaced)),
             hinted: self.hinted,
             by_activity: self.by_activity,
         });
+        self.replaced = self.replaced.saturating_add(u32::from(self.hinted));
     }
 
     /// The user sends something.
@@ -301,13 +309,19 @@ impl<K: Kit> World<'_, K> {
         let Some(given_up) = given_up.filter(|_| matches!(before, Status::Reconnecting(_))) else {
             return;
         };
-        let GivenUp { lasted, least, most, hinted, by_activity } = given_up;
+        let GivenUp { lasted, least, most, grace, hinted, by_activity } = given_up;
         if *cause == Cause::OpenTimeout && !hinted {
             self.judge(Promise::AttemptsPaced, lasted >= least, || {
                 format!("client {name} gives an open up after {lasted:?}, {least:?} were due")
             });
             self.judge(Promise::RetriedInTime, lasted <= most + SUSPENSION_MIN, || {
                 format!("client {name} gives an open up after {lasted:?}, {most:?} were due")
+            });
+        } else if matches!(cause, Cause::OpenTimeout | Cause::NetworkUp | Cause::Wake) {
+            self.judge(Promise::AttemptsPaced, lasted >= grace.min(least), || {
+                format!(
+                    "client {name} replaces an open after {lasted:?} because of a hint, {grace:?} were due"
+                )
             });
         } else if *cause == Cause::Activity {
             self.judge(Promise::AttemptsPaced, lasted >= ACTIVITY_GRACE && !by_activity, || {
@@ -454,5 +468,30 @@ mod tests {
         assert_eq!(book.due_by, Some(at(60)));
         book.delayed(at(70));
         assert_eq!(book.due_by, Some(at(70) + TURN));
+    }
+
+    #[test]
+    fn an_open_has_more_and_more_time_and_a_minute_once_it_has_started() {
+        assert_eq!([0, 1, 2, 3, 99].map(|failed| time_to_open(failed).as_secs()), [6, 12, 24, 60, 60]);
+        let mut book = Comeback::new(at(0));
+        (book.tries, book.hints) = (2, 1);
+        book.closed(at(12), false, 3);
+        let given_up = book.given_up.expect("it was closed");
+        assert_eq!([given_up.lasted, given_up.least, given_up.most].map(|time| time.as_secs()), [12, 12, 24]);
+        book.closed(at(12), true, 3);
+        assert_eq!(book.given_up.expect("it was closed").most, OPEN_TIMEOUT);
+    }
+
+    #[test]
+    fn an_open_that_outlives_a_hint_is_replaced_after_its_grace_and_no_later_for_the_next() {
+        let mut book = Comeback::new(at(0));
+        book.hinted(at(0), &Status::Reconnecting(1));
+        book.outlived_hint(at(0), 7);
+        assert_eq!((book.tries, book.hinted, book.replace_by), (0, true, Some((7, at(0) + HINT_GRACE))));
+        book.hinted(at(0), &Status::Reconnecting(1));
+        book.outlived_hint(at(0), 7);
+        assert_eq!(book.replace_by, Some((7, at(0) + HINT_GRACE)));
+        book.outlived_hint(at(0), 8);
+        assert_eq!(book.replace_by, Some((8, at(0) + HINT_GRACE * 2)));
     }
 }
