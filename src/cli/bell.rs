@@ -23,6 +23,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use serde::{Deserialize, Serialize};
 use smol::future::or;
 
+use super::keyboard::Echo;
 use crate::client::Client;
 use crate::host::directory::{Directory, DirectoryError};
 use crate::host::sockets::short_directory;
@@ -158,7 +159,7 @@ impl Bell {
     }
 
     /// Answers whoever rings, for as long as it is polled.
-    pub async fn answer(&self, client: &Client, identifier: &str, host: &str) {
+    pub(super) async fn answer(&self, client: &Client, echo: Echo, identifier: &str, host: &str) {
         loop {
             match rustix::net::accept(&self.listener) {
                 Ok(caller) => {
@@ -166,7 +167,7 @@ impl Bell {
                         Sleep::after(BELL_TIMEOUT).await;
                         Err(io::ErrorKind::TimedOut.into())
                     };
-                    if let Err(error) = or(talk(caller, client, identifier, host), late).await {
+                    if let Err(error) = or(talk(caller, client, echo, identifier, host), late).await {
                         log::debug!("whoever rang was not answered: {error}");
                     }
                 }
@@ -308,7 +309,7 @@ async fn ask(directory: &Directory, name: &OsStr, identifier: Option<&str>) -> i
 }
 
 /// The client's side of it.
-async fn talk(caller: OwnedFd, client: &Client, identifier: &str, host: &str) -> io::Result<()> {
+async fn talk(caller: OwnedFd, client: &Client, echo: Echo, identifier: &str, host: &str) -> io::Result<()> {
     check_own(&caller)?;
     rustix::io::fcntl_setfd(&caller, rustix::io::FdFlags::CLOEXEC)?;
     let caller = Polled::new(caller)?;
@@ -325,7 +326,7 @@ async fn talk(caller: OwnedFd, client: &Client, identifier: &str, host: &str) ->
         state: client.status().to_string(),
     });
     if is_meant {
-        client.retry();
+        echo.unless_asked(client, Client::retry);
     }
     write(&caller, &format!("{}\n", serde_json::to_string(&answer)?))
 }

@@ -23,7 +23,7 @@ pub struct ComebackArgs {
     backoff_max: Duration,
     /// How long after the loss to go on trying now and then, or `off` for a pause that only a network, a
     /// wake-up or you end [default: the life of the session on the host without a client].
-    #[arg(long, value_name = "TIME", value_parser = parse_time_or_off)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse_time_or_off)]
     patience: Option<TimeOrOff>,
     /// What you send during a pause is a reason to try at once.
     #[arg(long, value_enum, value_name = "WHETHER", default_value_t = Switch::On)]

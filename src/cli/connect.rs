@@ -19,7 +19,7 @@ use super::bell::Bell;
 use super::comeback_args::Switch;
 use super::connect_args::ConnectArgs;
 use super::interrupts::{Wish, Wishes, die_by};
-use super::keyboard;
+use super::keyboard::{self, Echo};
 use super::outputs::{Outputs, Unwritable};
 use super::report::Reporter;
 use super::voice::{say, start_log};
@@ -107,13 +107,14 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
         session.push(Box::pin(async move { on_state.follow(&client).await }));
     }
     let mut traffic: FuturesUnordered<LocalBoxFuture<'_, Ending>> = FuturesUnordered::new();
-    traffic.push(Box::pin(obey(client.clone(), wishes)));
+    let echo = Echo::remember();
+    traffic.push(Box::pin(obey(client.clone(), wishes, echo)));
     traffic.push(Box::pin(pump_input(client.clone(), input)));
     traffic.push(Box::pin(pump_output(client.clone(), output)));
     traffic.push(Box::pin(never_attached(client.clone())));
-    traffic.push(Box::pin(answer_bell(client.clone(), args.target())));
+    traffic.push(Box::pin(answer_bell(client.clone(), args.target(), echo)));
     if args.network_notices == Switch::On {
-        traffic.push(Box::pin(heed_network(client.clone())));
+        traffic.push(Box::pin(heed_network(client.clone(), echo)));
     }
     let ended = async { traffic.next().await.expect("some of them never end by themselves") };
     let ending = or(ended, async {
@@ -262,12 +263,12 @@ fn is_cut(status: &Status) -> bool {
 }
 
 /// Does what the user's signals mean; ends when the user gave up.
-async fn obey(client: Client, mut wishes: Wishes) -> Ending {
+async fn obey(client: Client, mut wishes: Wishes, echo: Echo) -> Ending {
     let mut forwarded = false;
     loop {
         match wishes.next().await {
-            Wish::NetworkUp => client.network_up(),
-            Wish::Woken => client.wake(),
+            Wish::NetworkUp => echo.unless_asked(&client, Client::network_up),
+            Wish::Woken => echo.unless_asked(&client, Client::wake),
             Wish::Forward(signal) => {
                 let number = u8::try_from(signal).expect("signals have small numbers");
                 // A program that is out of reach, or does not heed the signal, does not keep its user.
@@ -281,11 +282,11 @@ async fn obey(client: Client, mut wishes: Wishes) -> Ending {
 }
 
 /// Tells the client when the kernel says that the network has changed.
-async fn heed_network(client: Client) -> Ending {
+async fn heed_network(client: Client, echo: Echo) -> Ending {
     match NetworkChanges::listen() {
         Ok(mut changes) => {
             while changes.next().await.is_some() {
-                client.network_up();
+                echo.unless_asked(&client, Client::network_up);
             }
         }
         Err(error) => log::debug!("the kernel does not tell us when the network changes: {error}"),
@@ -294,9 +295,9 @@ async fn heed_network(client: Client) -> Ending {
 }
 
 /// Tries now whenever `reattach retry` asks for it.
-async fn answer_bell(client: Client, target: Target) -> Ending {
+async fn answer_bell(client: Client, target: Target, echo: Echo) -> Ending {
     match Bell::hang() {
-        Ok(bell) => bell.answer(&client, &target.identifier, &target.name()).await,
+        Ok(bell) => bell.answer(&client, echo, &target.identifier, &target.name()).await,
         Err(why) => log::debug!("reattach retry will not reach this client: {why}"),
     }
     pending().await

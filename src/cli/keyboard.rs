@@ -18,6 +18,33 @@ use crate::io::sleep::Sleep;
 use crate::io::stdio::Source;
 use crate::proto::limits::ACTIVITY_PACE;
 
+/// Whether the terminal showed what was typed when we began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Echo(bool);
+
+impl Echo {
+    /// As it is now.
+    pub(super) fn remember() -> Self {
+        Echo(Echo::is_on())
+    }
+
+    /// A hint that the way may be open: not heeded while a transport asks for a password or a passphrase, which
+    /// it does without showing it. Whoever asks has come through, and must not be ended under the user's hands.
+    pub(super) fn unless_asked(self, client: &Client, hint: impl FnOnce(&Client)) {
+        let is_opening = matches!(client.status(), Status::Connecting | Status::Reconnecting(_));
+        if is_opening && self.0 && !Echo::is_on() {
+            log::debug!("a password is being typed: whoever asks for it is left alone");
+        } else {
+            hint(client);
+        }
+    }
+
+    fn is_on() -> bool {
+        let modes = rustix::termios::tcgetattr(rustix::stdio::stdin());
+        modes.is_ok_and(|modes| modes.local_modes.contains(rustix::termios::LocalModes::ECHO))
+    }
+}
+
 /// Reads what is there, once it may be read.
 ///
 /// # Errors

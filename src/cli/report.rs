@@ -133,13 +133,20 @@ impl Reporter {
             Status::Connected => troubled.then(|| "connected again, nothing was lost".to_owned()),
             Status::HeartbeatMissed(1) => Some("the server does not answer; still waiting".to_owned()),
             Status::HeartbeatMissed(_) => None,
+            // The loss was told a moment ago.
+            Status::Reconnecting(1) if troubled && *cause == Cause::RetryDue => None,
             Status::Reconnecting(1) if !troubled => Some(format!("the link is lost ({cause}); reconnecting")),
             // The attempt of a pause, and its failure, are quiet: that it is tried was told.
             Status::Reconnecting(_) | Status::ReconnectExhausted if paused && self.pauses => None,
             Status::Reconnecting(k) => Some(format!("reconnecting, attempt {k}")),
-            Status::ReconnectFailed(0) => {
-                Some(format!("the link is lost again ({cause}); reconnecting soon"))
+            Status::ReconnectFailed(0) if !troubled => {
+                Some(format!("the link is lost ({cause}); reconnecting"))
             }
+            Status::ReconnectFailed(0) => match cause {
+                Cause::NetworkUp | Cause::Wake | Cause::User => Some(format!("trying again soon ({cause})")),
+                _ => Some(format!("the link is lost again ({cause}); reconnecting soon")),
+            },
+
             Status::ReconnectFailed(k) => Some(format!("attempt {k} to reconnect failed: {cause}")),
             Status::ReconnectExhausted => Some(format!(
                 "all attempts to reconnect failed, the last because: {cause}; the session is kept{}: `{}` tries at once",

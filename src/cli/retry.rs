@@ -9,6 +9,7 @@ use super::bell::{Rung, ring};
 use super::connect_args::parse_identifier;
 use super::voice::{say, start_log};
 use crate::io::reactor;
+use crate::proto::words::harmless;
 
 /// Make clients that wait for a network try now.
 ///
@@ -57,7 +58,8 @@ pub fn run(args: &RetryArgs) -> ExitCode {
 fn tell(rung: &Rung) -> String {
     let mut text = count(rung.reached.len(), "client tries now", "clients try now");
     for answer in &rung.reached {
-        text += &format!("\n{} on {}, which was {}", answer.identifier, answer.host, answer.state);
+        let line = format!("{} on {}, which was {}", answer.identifier, answer.host, answer.state);
+        text += &format!("\n{}", harmless(&line));
     }
     text
 }

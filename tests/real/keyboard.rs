@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::dice::Dice;
 use crate::place::{Place, kill, wait};
-use crate::processes::next_child;
+use crate::processes::{next_child, signal_if_there};
 use crate::sshd::Sshd;
 use crate::terminal::{Kept, Terminal};
 
@@ -27,16 +27,20 @@ impl Drop for Leash {
 }
 
 /// As somebody who hesitates at any letter.
-fn type_passphrase(terminal: &mut Terminal, dice: &mut Dice) {
+fn type_passphrase(terminal: &mut Terminal, dice: &mut Dice, hinted: Option<u32>) {
     terminal.until("passphrase");
     for letter in PASSPHRASE.chars() {
         terminal.type_in(&letter.to_string());
         wait(dice.delay(Duration::from_millis(10)));
+        if let Some(client) = hinted {
+            wait(Duration::from_millis(30));
+            signal_if_there(client, "USR1");
+        }
     }
     terminal.type_in("\n");
 }
 
-fn log_in_and_come_back(sshd: &Sshd, place: &Place, dice: &mut Dice) {
+fn log_in_and_come_back(sshd: &Sshd, place: &Place, dice: &mut Dice, hinted: bool) {
     let mut terminal = Terminal::open();
     let mut words = sshd.words_with_passphrase(PASSPHRASE);
     words.extend(["--log-format", "json", "--", "cat"].map(str::to_owned));
@@ -49,7 +53,7 @@ fn log_in_and_come_back(sshd: &Sshd, place: &Place, dice: &mut Dice) {
     let mut last = None;
     let mut expected = String::new();
     for line in ["after the first attach\n", "after the reconnect\n"] {
-        type_passphrase(&mut terminal, dice);
+        type_passphrase(&mut terminal, dice, hinted.then(|| client.0.id()));
         terminal.until("Connected");
         // And not a letter before it.
         terminal.type_in(line);
@@ -62,24 +66,30 @@ fn log_in_and_come_back(sshd: &Sshd, place: &Place, dice: &mut Dice) {
     assert!(!terminal.shown().contains("battery"), "it was shown: {}", terminal.shown());
 }
 
-fn log_in(sessions: usize) {
+fn log_in(sessions: usize, hinted: bool) {
     let place = Place::new();
     let Some(sshd) = Sshd::start(&place) else { return };
     let mut dice = Dice::roll();
     for _ in 0..sessions {
-        log_in_and_come_back(&sshd, &place, &mut dice);
+        log_in_and_come_back(&sshd, &place, &mut dice, hinted);
     }
 }
 
 #[test]
 fn a_passphrase_is_typed_for_ssh_alone() {
-    log_in(SESSIONS);
+    log_in(SESSIONS, false);
+}
+
+/// The network changes, and the user is still typing: the ssh that asks has come through.
+#[test]
+fn a_hint_ends_no_ssh_that_asks_for_a_passphrase() {
+    log_in(1, true);
 }
 
 #[test]
 #[ignore = "fifty logins, a minute"]
 fn fifty_logins_lose_no_letter_and_leak_none() {
-    log_in(MANY_SESSIONS);
+    log_in(MANY_SESSIONS, false);
 }
 
 #[test]
