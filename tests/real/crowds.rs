@@ -12,7 +12,6 @@ use reattach::session::Time;
 
 use crate::client::Client;
 use crate::dice::Dice;
-use crate::link::Link;
 use crate::place::{Place, wait};
 use crate::processes::{children, signal_if_there};
 use crate::sshd::{Spot, Sshd};
@@ -101,21 +100,22 @@ fn a_hundred_sessions_whose_links_are_cut_together_all_come_back() {
 fn a_link_that_dies_every_second_is_used_while_it_is_up() {
     const LASTS: Duration = Duration::from_secs(20);
     let place = Place::new();
-    let link = Link::new();
     let mut dice = Dice::roll();
-    let mut typist = Typist::at(link.client(&place, &[], &["cat"]));
+    let mut typist = Typist::at(Client::local(&place, &[], &["cat"]));
     let weather = Weather::fair(typist.client().clock());
     let clock = Clock::new();
     typist.steadily();
     while clock.now().since(Time::ZERO) < LASTS {
         wait(Duration::from_millis(800) + dice.delay(Duration::from_millis(400)));
-        link.cut_if_there();
+        for proxy in children(typist.client().pid()) {
+            signal_if_there(proxy, "KILL");
+        }
     }
     let back = typist.lost_nothing(PATIENCE);
     let share = typist.usable_share(&weather);
     let attempts = typist.attempts();
     println!("a link that dies every second: usable {share:.2} of the time, {} attempts", attempts.len());
-    typist.was_modest();
-    // Five in a row, then one of three seconds: what the allowance gives.
-    assert!(back && share >= 0.45, "{share}");
+    // On this machine nobody logs in, so a token comes every half second.
+    assert!(back && share >= 0.90, "{share}");
+    assert!(attempts.len() <= 25, "one for each loss, and the first");
 }
