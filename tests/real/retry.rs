@@ -64,20 +64,24 @@ fn a_client_that_has_given_up_tries_when_told() {
 #[serial_test::serial(bells)]
 fn all_clients_are_reached_or_the_one_that_is_named() {
     let place = Place::new();
-    let (mut one, first) = place.exhausted("one");
-    let (mut two, second) = place.exhausted("two");
+    // Whoever runs the tests may have clients of his own, and run them twice.
+    let named = |name: &str| format!("{name}-{}", std::process::id());
+    let (mut one, first) = place.exhausted(&named("one"));
+    let (mut two, second) = place.exhausted(&named("two"));
     first.up();
     second.up();
-    let output = place.retry(&["two", "--json"]);
+    let output = place.retry(&[&named("two"), "--json"]);
     two.until("Connected");
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(told["reached"].as_array().unwrap().len(), 1, "{told}");
-    assert_eq!((&told["reached"][0]["identifier"], &told["silent"]), (&"two".into(), &0.into()));
+    assert_eq!(told["reached"][0]["identifier"], named("two"));
     assert_eq!(one.events().last().unwrap().state, "ReconnectExhausted");
     // One that is well takes no harm.
     let output = place.retry(&[]);
     one.until("Connected");
-    assert!(said(&output).starts_with("2 clients try now\n"), "{}", said(&output));
+    for name in ["one", "two"] {
+        assert!(said(&output).contains(&format!("\n{} on sh ", named(name))), "{}", said(&output));
+    }
     two.say("still here\n");
     two.hears("1 still here\n");
 }
@@ -86,17 +90,14 @@ fn all_clients_are_reached_or_the_one_that_is_named() {
 #[serial_test::serial(bells)]
 fn nobody_to_tell_is_a_sentence_and_a_failure() {
     let place = Place::new();
-    let output = place.retry(&[]);
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(said(&output), "reattach: no client of yours was reached on this machine\n");
     let mut client = Client::local(&place, &["--id", "w"], &["cat"]);
     client.until("Connected");
-    let output = place.retry(&["other"]);
+    let nobody = format!("nobody-{}", std::process::id());
+    let output = place.retry(&[&nobody]);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(
-        said(&output),
-        "reattach: no client of yours with the name other was reached on this machine\n"
-    );
+    let sentence =
+        format!("reattach: no client of yours with the name {nobody} was reached on this machine\n");
+    assert!(said(&output).contains(&sentence), "{}", said(&output));
     assert_eq!(place.retry(&["no/name"]).status.code(), Some(64));
 }
 
@@ -112,7 +113,7 @@ fn what_a_killed_client_left_is_taken_away_by_whoever_finds_it() {
     };
     kill(hang().pid());
     assert_eq!(place.bells().len(), 1);
-    assert_eq!(place.retry(&[]).status.code(), Some(1));
+    place.retry(&[]);
     assert_eq!(place.bells(), Vec::<PathBuf>::new());
     let killed = hang();
     let before = place.bells();
