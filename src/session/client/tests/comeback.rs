@@ -46,6 +46,20 @@ fn exhausted(config: ClientConfig) -> (Client, Time) {
     (client, now)
 }
 
+/// Types ten keys a second for half a minute, while every attempt ends at once: how many were made.
+fn types_on(client: &mut Client, now: Time, end: fn() -> News) -> usize {
+    let mut made = 0;
+    for key in 0..300 {
+        let now = now + SECOND * key / 10;
+        made += opened(&timeout(client, now)).len();
+        made += opened(&input(client, now, Input::Send(Bytes::from_static(b"i")))).len();
+        if let Status::Reconnecting(_) = client.status() {
+            news(client, now, end());
+        }
+    }
+    made
+}
+
 /// Lets time pass, and every attempt fail at once: when they were made, and why.
 fn fails_until(client: &mut Client, until: Time) -> Vec<(u64, Cause)> {
     let mut made = Vec::new();
@@ -166,30 +180,14 @@ fn what_the_user_sends_shortens_the_delays_of_a_budget_to_a_second() {
 #[test]
 fn attempts_that_never_came_to_the_host_cost_no_login() {
     let (mut client, now) = exhausted(config());
-    let mut made = 0;
-    for key in 0..300 {
-        let now = now + SECOND * key / 10;
-        made += opened(&timeout(&mut client, now)).len();
-        made += opened(&input(&mut client, now, Input::Send(Bytes::from_static(b"i")))).len();
-        if let Status::Reconnecting(_) = client.status() {
-            news(&mut client, now, never_arrived());
-        }
-    }
+    let made = types_on(&mut client, now, never_arrived);
     assert!((29..=30).contains(&made), "one a second, as long as the user types: {made}");
 }
 
 #[test]
 fn whoever_types_on_and_on_makes_no_more_attempts_than_the_allowance_gives() {
     let (mut client, now) = exhausted(config());
-    let mut made = 0;
-    for key in 0..300 {
-        let now = now + SECOND * key / 10;
-        made += opened(&timeout(&mut client, now)).len();
-        made += opened(&input(&mut client, now, Input::Send(Bytes::from_static(b"i")))).len();
-        if let Status::Reconnecting(_) = client.status() {
-            news(&mut client, now, lost());
-        }
-    }
+    let made = types_on(&mut client, now, lost);
     assert!((9..=15).contains(&made), "{made} attempts in 30 s");
 }
 
