@@ -16,6 +16,9 @@ use crate::typist::Weather;
 /// A network that is away long enough for every attempt to have failed.
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// And one that is away for longer than anybody waits.
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
+
 /// How long a return is waited for before it is called none.
 const NEVER: Duration = Duration::from_secs(120);
 
@@ -156,6 +159,9 @@ fn is_prompt(took: Option<Duration>) -> bool {
 
 ordeals! {
     a_minute_without_a_cable: comes_back(&PULLED, MINUTE, &[]), is_prompt;
+    five_minutes_without_a_cable: comes_back(&PULLED, FIVE_MINUTES, &[]), is_prompt;
+    five_minutes_of_silence: comes_back(&SILENT, FIVE_MINUTES, &[]),
+        |took| is_within(took, Duration::from_secs(40 + 60));
     a_minute_of_silence_and_a_notice: comes_back(&ROAMED, MINUTE, &[]), is_prompt;
     /// Patience alone: its longest pause with its jitter, and an open that began in the silence.
     a_minute_of_silence: comes_back(&SILENT, MINUTE, &[]),
