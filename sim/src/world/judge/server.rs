@@ -168,7 +168,9 @@ impl<K: Kit> World<'_, K> {
             // Nobody else's death counts, and a name is somebody else's to come back to.
             GoneReason::Orphaned => {
                 let died = owner.is_some_and(|session| session.death.is_some());
-                let apart = || self.conns.iter().any(|conn| conn.server == Some(id) && conn.ended_apart);
+                // An excuse belongs to the transport that was the last.
+                let last = || self.conns.iter().rfind(|conn| conn.server == Some(id) && conn.opened);
+                let apart = || last().is_some_and(|conn| conn.ended_apart);
                 setting.nameless
                     && (died || apart())
                     && away >= setting.orphan_lifetime.min(setting.idle_lifetime)
