@@ -175,14 +175,14 @@ ordeals! {
     a_key_after_a_minute_without_a_cable_or_notices: comes_back_for_a_key(&PULLED, &DEAF), is_prompt;
     a_key_after_a_minute_of_silence: comes_back_for_a_key(&SILENT, &[]), is_prompt;
     a_key_after_a_minute_of_resets: comes_back_for_a_key(&RESET, &[]), is_prompt;
-    resets_with_five_seconds_up_three_down: flaps(&RESET, 5.0, 3.0, 10), |share| share >= 0.85;
-    resets_with_ten_seconds_up_one_down: flaps(&RESET, 10.0, 1.0, 8), |share| share >= 0.92;
-    resets_with_two_seconds_up_two_down: flaps(&RESET, 2.0, 2.0, 15), |share| share >= 0.63;
-    resets_with_one_second_up_five_down: flaps(&RESET, 1.0, 5.0, 10), |share| share >= 0.30;
-    silences_with_five_seconds_up_three_down: flaps(&SILENT, 5.0, 3.0, 10), |share| share >= 0.92;
-    silences_with_ten_seconds_up_one_down: flaps(&SILENT, 10.0, 1.0, 8), |share| share >= 0.95;
-    silences_with_two_seconds_up_two_down: flaps(&SILENT, 2.0, 2.0, 15), |share| share >= 0.36;
-    silences_with_one_second_up_five_down: flaps(&SILENT, 1.0, 5.0, 10), |share| share >= 0.0;
+    resets_with_five_seconds_up_three_down: flaps(&RESET, 5.0, 3.0, 17), |share| share >= 0.85;
+    resets_with_ten_seconds_up_one_down: flaps(&RESET, 10.0, 1.0, 12), |share| share >= 0.92;
+    resets_with_two_seconds_up_two_down: flaps(&RESET, 2.0, 2.0, 35), |share| share >= 0.63;
+    resets_with_one_second_up_five_down: flaps(&RESET, 1.0, 5.0, 23), |share| share >= 0.30;
+    silences_with_five_seconds_up_three_down: flaps(&SILENT, 5.0, 3.0, 17), |share| share >= 0.92;
+    silences_with_ten_seconds_up_one_down: flaps(&SILENT, 10.0, 1.0, 12), |share| share >= 0.95;
+    silences_with_two_seconds_up_two_down: flaps(&SILENT, 2.0, 2.0, 35), |share| share >= 0.36;
+    silences_with_one_second_up_five_down: flaps(&SILENT, 1.0, 5.0, 23), |share| share >= 0.0;
 }
 
 /// Another address under an open link; the time from the change to the first line that comes back.
