@@ -154,11 +154,12 @@ mod marked {
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::fs::{Mode, OFlags};
-    use rustix::process::{PidfdFlags, getsid, pidfd_open, pidfd_send_signal};
+    use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
     use smol::Timer;
     use smol::future::or;
 
     use super::*;
+    use crate::io::child::session_number;
     use crate::io::polled::Polled;
     use crate::proto::limits::{ENVIRONMENT_BYTES_MAX, KIN_ROUNDS_MAX, TRANSPORT_GRACE};
 
@@ -205,7 +206,7 @@ mod marked {
 
     /// The processes that have the mark; none if one of them has a session of its own.
     fn find(mark: &str) -> Vec<OwnedFd> {
-        let (Ok(own), Ok(entries)) = (getsid(None), std::fs::read_dir("/proc")) else {
+        let (Ok(own), Ok(entries)) = (session_number(None), std::fs::read_dir("/proc")) else {
             return Vec::new();
         };
         let user = rustix::process::geteuid().as_raw();
@@ -222,10 +223,10 @@ mod marked {
             if !has_mark(number, mark) {
                 continue;
             }
-            let session = getsid(Some(number));
+            let session = session_number(Some(number)).ok();
             let is_used = is_written_to(number);
             match lives(&process) {
-                true if session != Ok(own) => return Vec::new(),
+                true if session != Some(own) => return Vec::new(),
                 true if !is_used => found.push(process),
                 true | false => {}
             }

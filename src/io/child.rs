@@ -31,6 +31,20 @@ impl Waiting {
     }
 }
 
+/// The number of the session that a process belongs to, or that we belong to: 0 if its leader cannot be seen
+/// from here, as in a container that was entered from outside. (rustix knows no such number.)
+///
+/// # Errors
+///
+/// If there is no such process.
+pub fn session_number(of: Option<Pid>) -> io::Result<i32> {
+    // SAFETY: a number is passed, and no memory.
+    match unsafe { libc::getsid(Pid::as_raw(of)) } {
+        -1 => Err(io::Error::last_os_error()),
+        number => Ok(number),
+    }
+}
+
 /// Waits until our child with that number has ended, and does not reap it.
 ///
 /// # Errors

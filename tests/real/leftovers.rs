@@ -8,6 +8,7 @@ use crate::client::{COUNTER, Client, RESTLESS};
 use crate::place::{Place, kill, wait_until};
 use crate::processes::next_child;
 use crate::sshd::Sshd;
+use crate::wire::entered;
 
 const RECONNECTS: usize = 200;
 
@@ -118,4 +119,33 @@ fn an_ssh_master_of_the_users_stays_with_the_way_that_it_goes() {
     assert_eq!(master("check"), before);
     master("exit");
     wait_until("the master and its way are gone", || running(&hop).is_empty());
+}
+
+/// In a container that is entered from outside (`docker exec`), the leader of the session is nobody's that
+/// can be seen: its number is 0.
+#[test]
+fn inside_a_container_that_was_entered_nothing_is_left_either() {
+    let enter = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"].map(str::to_owned);
+    let tried = entered(Command::new("true"), &enter).output();
+    if !tried.as_ref().is_ok_and(|tried| tried.status.success()) {
+        eprintln!("SKIPPED: no namespace for processes can be made here: {tried:?}");
+        return;
+    }
+    let place = Place::new();
+    let sleeper = sleeper(4);
+    let via = format!("sh -c '{sleeper} & exec \"$@\"' sh");
+    let server = ["--server-path", env!("CARGO_BIN_EXE_reattach-server"), "--"];
+    let words = ["--log-format", "json", "--via", &via];
+    let counted = "until [ \"$(ps -axww -o args= | grep -c '^sleep')\" = 0 ]; do sleep 0.05; done";
+    let connect = place.connect(&[&words[..], &server, &COUNTER].concat());
+    // Within it `true` follows, so that its end is not what ends the sleeper.
+    let mut all =
+        vec!["sh".to_owned(), "-c".to_owned(), format!("\"$@\" && {counted} && exit 3"), "sh".to_owned()];
+    all.splice(0..0, enter);
+    let mut client = Client::start(entered(connect, &all));
+    client.until("Connected");
+    client.say("one\n");
+    client.hears("1 one\n");
+    client.end_input();
+    assert_eq!(client.wait().code(), Some(3));
 }
