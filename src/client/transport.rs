@@ -101,9 +101,9 @@ impl Transport {
         if let Poll::Ready(Some(said)) = self.watch.poll_next_unpin(cx) {
             self.said = Some(said);
         }
-        if let Ok(Notice::Started) = self.notices.try_recv() {
+        if let Ok(Notice::Started { host }) = self.notices.try_recv() {
             self.process.works();
-            return Some(News::Started);
+            return Some(News::Started(host));
         }
         let said = self.said.take()?;
         // It has ended, so this does not wait.
@@ -208,8 +208,8 @@ impl Said {
     fn take(&mut self, line: &str, notices: &Sender<Notice>) {
         match Notice::from_line(line) {
             Some(Notice::Exit(verdict)) => self.verdict = Some(verdict),
-            Some(Notice::Started) => {
-                let _ = notices.try_send(Notice::Started);
+            Some(started @ Notice::Started { .. }) => {
+                let _ = notices.try_send(started);
                 // The transport works: what it said before is its greeting.
                 self.first.clear();
                 self.last.clear();

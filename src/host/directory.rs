@@ -210,15 +210,38 @@ impl Directory {
     ///
     /// Those of the system.
     pub fn replace(&self, name: &OsStr, content: &[u8]) -> io::Result<()> {
-        let mut draft = name.to_owned();
-        draft.push(format!(".{}.draft", std::process::id()));
-        self.remove(&draft)?;
-        let mut file = self.open(&draft, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
-        let written = file.write_all(content).and_then(|()| self.rename(&draft, name));
-        if written.is_err() {
+        let draft = self.draft(name, content)?;
+        let renamed = self.rename(&draft, name);
+        if renamed.is_err() {
             let _ = self.remove(&draft);
         }
-        written
+        renamed
+    }
+
+    /// Puts the content in place in one step, unless something has the name already.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::AlreadyExists`] in that case, and those of the system.
+    pub fn add(&self, name: &OsStr, content: &[u8]) -> io::Result<()> {
+        let draft = self.draft(name, content)?;
+        let added = rustix::fs::linkat(&self.fd, &draft, &self.fd, name, AtFlags::empty());
+        self.remove(&draft)?;
+        Ok(added?)
+    }
+
+    /// Writes the content beside the place that it is meant for, and gives its name there.
+    fn draft(&self, name: &OsStr, content: &[u8]) -> io::Result<OsString> {
+        let mut draft = name.to_owned();
+        draft.push(format!(".{:016x}.draft", u64::from_le_bytes(random::bytes())));
+        let mut file = self.open(&draft, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+        match file.write_all(content) {
+            Ok(()) => Ok(draft),
+            Err(error) => {
+                let _ = self.remove(&draft);
+                Err(error)
+            }
+        }
     }
 
     /// Gives a file another name, in one step, in place of what has that.

@@ -16,6 +16,7 @@ use smol::channel::{Receiver, Sender};
 use smol::future::or;
 
 use super::directory::{Directory, DirectoryError};
+use super::identity;
 use super::lock::ServerLock;
 use super::log as log_file;
 use super::notice::{Notice, Watched};
@@ -24,6 +25,7 @@ use super::paths::Place;
 use super::record::{Ending, Record};
 use super::sockets::{Made, Right, Sockets};
 use super::tombstone::Tombstone;
+use crate::proto::HostId;
 use crate::proto::limits::LOOK_INTERVAL;
 
 /// What of a server is in files, as it should be.
@@ -31,6 +33,8 @@ use crate::proto::limits::LOOK_INTERVAL;
 pub struct Keeper<'a> {
     /// Where it is.
     pub place: &'a Place,
+    /// What the host is called, if it is.
+    pub host: Option<HostId>,
     /// Its directory.
     pub directory: Directory,
     /// The proof that it lives.
@@ -115,7 +119,10 @@ impl Keeper<'_> {
         let mut watched =
             vec![Watched { directory: place.directory().to_owned(), names: vec![place.name(".")] }];
         if let (Some(parent), Some(name)) = (place.directory().parent(), place.directory().file_name()) {
-            watched.push(Watched { directory: parent.to_owned(), names: vec![name.to_owned()] });
+            watched.push(Watched {
+                directory: parent.to_owned(),
+                names: vec![name.to_owned(), identity::FILE.into()],
+            });
         }
         let Sockets { stdin, stdout } = &self.made.sockets;
         for socket in [stdin, stdout] {
@@ -138,6 +145,11 @@ impl Keeper<'_> {
     pub fn look(&mut self) -> Result<(), String> {
         let place = self.place;
         self.keep_directory().map_err(|error| error.to_string())?;
+        if let (Some(root), Some(host)) = (place.root(), self.host)
+            && identity::put_back(root, host).map_err(|error| error.to_string())?
+        {
+            log::warn!("the host's name in {:?} was removed or garbled, and is there again", root.path());
+        }
         self.keep_names().map_err(|error| {
             format!("what is in the way in {:?} cannot be removed: {error}", place.directory())
         })?;
@@ -259,8 +271,18 @@ mod tests {
         let record = Record::of_this_process(InstanceId(7), &[], &made.sockets, Duration::ZERO);
         let (logs_to_file, stdout_is_log) = (false, false);
         let tombstone = None;
-        let keeper =
-            Keeper { place, directory, lock, record, tombstone, made, logs_to_file, stdout_is_log, fresh };
+        let keeper = Keeper {
+            place,
+            host: None,
+            directory,
+            lock,
+            record,
+            tombstone,
+            made,
+            logs_to_file,
+            stdout_is_log,
+            fresh,
+        };
         test(&mut { keeper }, newest)
     }
 

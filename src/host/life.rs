@@ -19,6 +19,7 @@ use smol::future::or;
 use super::application::Application;
 use super::daemon;
 use super::directory::Directory;
+use super::identity;
 use super::keeper::{Calls, Keeper};
 use super::lock::{LockError, ServerLock, StarterLock};
 use super::log as log_file;
@@ -129,9 +130,19 @@ impl Life {
         let logs_to_file = self.starter != Starter::Hand { log_to_file: false };
         let stdout_is_log = self.starter == Starter::Proxy;
         let place = &self.place;
-        let tombstone = None;
-        let mut keeper =
-            Keeper { place, directory, lock, record, tombstone, made, logs_to_file, stdout_is_log, fresh };
+        let host = place.root().and_then(|root| identity::keep(root).ok());
+        let mut keeper = Keeper {
+            place,
+            host,
+            directory,
+            lock,
+            record,
+            tombstone: None,
+            made,
+            logs_to_file,
+            stdout_is_log,
+            fresh,
+        };
         let application = self.bear(&keeper, make).map_err(|why| {
             leave(&keeper);
             self.undo();
@@ -151,11 +162,12 @@ impl Life {
         let doorway = Doorway { listeners: newest, used };
         let (ask, asked) = bounded(1);
         let calls = Calls { asked, used: users };
+        let config = ServerConfig { host, ..self.config.clone() };
         let stop = or(told_to_stop(signals, place, instance, ask), async {
             keeper.watch(&calls).await;
             pending().await
         });
-        let ended = daemon::run(doorway, application, self.config.clone(), instance, stop).await;
+        let ended = daemon::run(doorway, application, config, instance, stop).await;
         let reason = ended.reason;
         log::info!("instance {instance} ends: {reason}");
         match keeper.write_tombstone(&Ending::now(instance, reason)) {

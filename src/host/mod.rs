@@ -12,6 +12,7 @@
 //! record        what a server leaves word of
 //! tombstone     room for its last word
 //! boot          which start of the host this is
+//! identity      which host this is
 //! look          what all that shows
 //! log           the server's standard error
 //!
@@ -45,6 +46,7 @@ pub mod directory;
 pub mod flow;
 pub mod handover;
 pub mod identifier;
+pub mod identity;
 pub mod keeper;
 pub mod launcher;
 pub mod life;

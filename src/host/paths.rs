@@ -1,6 +1,7 @@
 //! Where a server's files are.
 //!
 //! ```text
+//! $HOME/.local/state/reattach/.host    one half of the host's name
 //! $HOME/.local/state/reattach/<identifier>/
 //!     server.pid         the lock; the number in it is for people
 //!     server.lock        where the system needs it: the lock's second half
@@ -89,7 +90,12 @@ impl Root {
         }
     }
 
-    fn create(&self) -> Result<Directory, DirectoryError> {
+    /// Opens it, made if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Root::find`], or if it cannot be made.
+    pub fn create(&self) -> Result<Directory, DirectoryError> {
         self.check_home()?;
         // These two belong to the user's other programs as well, and may be links to elsewhere.
         let mut path = self.home.clone();
@@ -164,6 +170,11 @@ impl Place {
         };
         place.log = place.directory.join(place.name(".log"));
         Some(place)
+    }
+
+    /// The directory that this one is in with others of its user, if it is.
+    pub fn root(&self) -> Option<&Root> {
+        self.root.as_ref()
     }
 
     /// The name, if it has one.

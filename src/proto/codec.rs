@@ -285,7 +285,7 @@ mod tests {
 
     use super::*;
     use crate::proto::handshake::{ByeReason, Hello, ProgramExit, RefusalReason, Welcome};
-    use crate::proto::{InstanceId, SessionId};
+    use crate::proto::{HostId, InstanceId, SessionId};
 
     fn frames() -> impl Strategy<Value = Frame> {
         let channel = prop_oneof![Just(Channel::Input), Just(Channel::Output), Just(Channel::Errors)];
@@ -309,11 +309,12 @@ mod tests {
                     received,
                     start,
                     window: 5,
+                    host: (id % 2 == 0).then_some(HostId(id)),
                 })
             }),
             "\\PC{0,40}".prop_map(|message| {
                 let message = harmless(&message);
-                Frame::Refused(Refusal { reason: RefusalReason::Busy, message })
+                Frame::Refused(Refusal { reason: RefusalReason::Busy, message, host: None })
             }),
             (channel, any::<u64>(), prop::collection::vec(any::<u8>(), 0..300))
                 .prop_map(|(channel, seq, payload)| Frame::Data { channel, seq, payload: payload.into() }),
@@ -430,10 +431,14 @@ mod tests {
             assert!(message.len() > SENTENCE_BYTES_MAX);
 
             let mut bytes = BytesMut::new();
-            let reason = ByeReason::ProtocolError;
+            let (reason, widest) = (ByeReason::ProtocolError, Some(HostId(u128::MAX)));
             encode(&Frame::Bye(Bye { reason, message: message.clone(), received: 0 }), &mut bytes);
             encode(
-                &Frame::Refused(Refusal { reason: RefusalReason::Gap, message: message.clone() }),
+                &Frame::Refused(Refusal {
+                    reason: RefusalReason::Gap,
+                    message: message.clone(),
+                    host: widest,
+                }),
                 &mut bytes,
             );
             let frames = decode_in_cuts(&bytes, &[]).unwrap();

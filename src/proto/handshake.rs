@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::id::{InstanceId, Seq, SessionId};
+use super::id::{HostId, InstanceId, Seq, SessionId};
 use super::words::harmless;
 
 /// The client's first frame on every transport.
@@ -48,6 +48,9 @@ pub struct Welcome {
     pub start: Seq,
     /// Bytes of payload that the server is prepared to hold unconsumed.
     pub window: u64,
+    /// The host that it runs on, so that the client can tell it from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostId>,
 }
 
 /// The server's answer to a `Hello` that it does not accept.
@@ -58,6 +61,9 @@ pub struct Refusal {
     /// Why, for people: one sentence.
     #[serde(deserialize_with = "sentence")]
     pub message: String,
+    /// The host that answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostId>,
 }
 
 /// Why a `Hello` is not accepted.

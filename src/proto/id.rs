@@ -68,6 +68,18 @@ id! {
     SessionId
 }
 
+id! {
+    /// One user's place on one machine: what a client came from when it first attached, and the only one
+    /// whose word about its server counts.
+    HostId
+}
+
+impl fmt::Debug for HostId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "h{:x}", self.0)
+    }
+}
+
 impl fmt::Debug for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "i{:x}", self.0)

@@ -27,6 +27,6 @@ pub mod words;
 pub use codec::{DecodeError, Decoder, encode, encode_head};
 pub use frame::{Channel, Frame};
 pub use handshake::{Bye, ByeReason, Hello, ProgramExit, Refusal, RefusalReason, Welcome};
-pub use id::{InstanceId, Seq, SessionId};
+pub use id::{HostId, InstanceId, Seq, SessionId};
 pub use preamble::{PREAMBLE, PreambleError, PreambleScanner};
 pub use verdict::{GoneReason, Notice, Verdict};

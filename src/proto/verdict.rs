@@ -2,15 +2,19 @@
 //! standard error.
 //!
 //! ```text
-//! {"reattach-proxy":{"event":"started"}}
-//! {"reattach-proxy":{"event":"exit","code":90,"reason":"idle","message":"…"}}
+//! {"reattach-proxy":{"event":"started","host":"…"}}
+//! {"reattach-proxy":{"event":"exit","code":90,"reason":"idle","host":"…","instance":"…","message":"…"}}
 //! ```
+//!
+//! A code alone proves nothing: any shell on the way may end with it, and the way may lead to another
+//! machine. What counts is the line, which says whose word it is, and about whom.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::handshake::{ProgramExit, sentence};
+use super::id::{HostId, InstanceId};
 use super::words::escaped;
 
 /// The client closed the session.
@@ -77,7 +81,11 @@ impl fmt::Display for GoneReason {
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum Notice {
     /// The proxy runs: from here on it may have started a server.
-    Started,
+    Started {
+        /// The host that it runs on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<HostId>,
+    },
     /// The proxy is about to exit.
     Exit(Verdict),
 }
@@ -90,6 +98,12 @@ pub struct Verdict {
     /// Why the instance is gone, with code 90.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<GoneReason>,
+    /// The host that it speaks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostId>,
+    /// The instance that it was asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceId>,
     /// One sentence for people.
     #[serde(deserialize_with = "sentence")]
     pub message: String,
@@ -125,12 +139,16 @@ mod tests {
     #[test]
     fn reads_what_it_writes() {
         for reason in [None, Some(GoneReason::Idle), Some(GoneReason::Exited(ProgramExit::Signal(9)))] {
-            let notice = Notice::Exit(Verdict { code: EXIT_NOT_RUNNING, reason, message: "gone".to_owned() });
+            let (host, instance) = (Some(HostId(7)), reason.map(|_| InstanceId(8)));
+            let message = "gone".to_owned();
+            let notice = Notice::Exit(Verdict { code: EXIT_NOT_RUNNING, reason, host, instance, message });
             assert_eq!(Notice::from_line(&notice.to_line()), Some(notice));
         }
-        let started = Notice::Started.to_line();
-        assert_eq!(started, r#"{"reattach-proxy":{"event":"started"}}"#);
-        assert_eq!(Notice::from_line(&format!("{started}\r\n")), Some(Notice::Started));
+        for host in [None, Some(HostId(7))] {
+            let started = Notice::Started { host };
+            assert_eq!(Notice::from_line(&format!("{}\r\n", started.to_line())), Some(started));
+        }
+        assert_eq!(Notice::Started { host: None }.to_line(), r#"{"reattach-proxy":{"event":"started"}}"#);
     }
 
     #[test]

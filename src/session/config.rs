@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::proto::limits;
+use crate::proto::{HostId, limits};
 
 /// How a client behaves. The default suits a person at an editor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -187,6 +187,8 @@ impl Default for WindowConfig {
 /// How a server behaves.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerConfig {
+    /// The host that the server runs on, if it could find out.
+    pub host: Option<HostId>,
     /// Life without a client, after one was there.
     pub idle_lifetime: Duration,
     /// Life without a client that ever came.
@@ -214,6 +216,7 @@ pub struct ServerConfig {
 impl Default for ServerConfig {
     fn default() -> Self {
         ServerConfig {
+            host: None,
             idle_lifetime: limits::IDLE_LIFETIME,
             unmet_lifetime: limits::UNMET_LIFETIME,
             nameless: false,
@@ -232,6 +235,8 @@ impl Default for ServerConfig {
 /// How a proxy waits while it launches.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LaunchConfig {
+    /// The host that the proxy runs on and speaks for, if it could find out.
+    pub host: Option<HostId>,
     /// Time for a server to end by itself after SIGTERM.
     pub stop_grace: Duration,
     /// Time for the kernel to let go of the lock after SIGKILL.
@@ -253,6 +258,7 @@ pub struct LaunchConfig {
 impl Default for LaunchConfig {
     fn default() -> Self {
         LaunchConfig {
+            host: None,
             stop_grace: limits::STOP_GRACE,
             kill_wait: limits::KILL_WAIT,
             ready_timeout: limits::READY_TIMEOUT,

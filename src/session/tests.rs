@@ -158,7 +158,7 @@ impl World {
         self.open = Some(attempt);
         (self.up, self.down) = (Pipe::default(), Pipe::default());
         self.server.handle_input(self.now, server::Input::Opened(attempt));
-        self.tell(attempt, client::News::Started);
+        self.tell(attempt, client::News::Started(None));
         self.tell(attempt, client::News::Preamble);
     }
 
@@ -171,7 +171,7 @@ impl World {
         }
         let status = ProgramExit::Code(255);
         let exit = client::ProxyExit { status, verdict: None, last_words: String::new() };
-        self.tell(attempt, client::News::Started);
+        self.tell(attempt, client::News::Started(None));
         self.tell(attempt, client::News::Exited(exit));
     }
 

@@ -39,6 +39,7 @@ fn serve(what: &str, detail: &str) -> std::io::Result<()> {
         received: 0,
         start: 1,
         window: 1 << 20,
+        host: None,
     };
     write(&mut output, [Frame::Welcome(welcome)])?;
     match what {

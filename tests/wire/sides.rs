@@ -128,7 +128,7 @@ impl Machine for ClientSide {
     }
 
     fn attach(&mut self) {
-        self.news(client::News::Started);
+        self.news(client::News::Started(None));
         self.news(client::News::Preamble);
         self.client.poll_transmit();
         let welcome = Welcome {
@@ -138,6 +138,7 @@ impl Machine for ClientSide {
             received: self.client.outbox().first() - 1,
             start: self.due(),
             window: 64,
+            host: None,
         };
         self.news(client::News::Frame(Frame::Welcome(welcome)));
     }

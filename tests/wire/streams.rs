@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use reattach::proto::limits::{FRAME_BYTES_MAX, HANDSHAKE_BYTES_MAX};
 use reattach::proto::{
-    Bye, ByeReason, Channel, Frame, Hello, InstanceId, ProgramExit, Refusal, RefusalReason, SessionId,
-    Welcome, encode,
+    Bye, ByeReason, Channel, Frame, Hello, HostId, InstanceId, ProgramExit, Refusal, RefusalReason,
+    SessionId, Welcome, encode,
 };
 
 use crate::corpus;
@@ -46,6 +46,7 @@ pub(crate) fn frames() -> impl Strategy<Value = Frame> {
         prop_oneof![any::<i32>().prop_map(ProgramExit::Code), any::<i32>().prop_map(ProgramExit::Signal)];
     let version = || prop_oneof![3 => Just(1u16), 1 => any::<u16>()];
     let instance = || (1..3u128).prop_map(InstanceId);
+    let host = || prop::option::of((1..3u128).prop_map(HostId));
     let session = || (1..3u128).prop_map(SessionId);
     let data = (channel(), number(), vec(any::<u8>(), 0..80))
         .prop_map(|(channel, seq, payload)| Frame::Data { channel, seq, payload: payload.into() });
@@ -62,13 +63,16 @@ pub(crate) fn frames() -> impl Strategy<Value = Frame> {
             .prop_map(|(protocol, session, attempt, instance, received, window, takeover)| {
                 Frame::Hello(Hello { protocol, session, attempt, instance, received, window, takeover })
             }),
-        (version(), instance(), session(), number(), number(), number()).prop_map(
-            |(protocol, instance, session, received, start, window)| {
-                Frame::Welcome(Welcome { protocol, instance, session, received, start, window })
+        (version(), instance(), session(), number(), number(), number(), host()).prop_map(
+            |(protocol, instance, session, received, start, window, host)| {
+                Frame::Welcome(Welcome { protocol, instance, session, received, start, window, host })
             }
         ),
-        (select(refusals), sentence())
-            .prop_map(|(reason, message)| Frame::Refused(Refusal { reason, message })),
+        (select(refusals), sentence(), host()).prop_map(|(reason, message, host)| Frame::Refused(Refusal {
+            reason,
+            message,
+            host
+        })),
         (channel(), number()).prop_map(|(channel, seq)| Frame::Fin { channel, seq }),
         (number(), exit).prop_map(|(seq, exit)| Frame::Exit { seq, exit }),
         number().prop_map(Frame::Ack),

@@ -70,6 +70,10 @@ goals! {
     TurnedAway "turned-away",
     /// And was let in after that.
     TurnedAwayThenIn "turned-away-then-in",
+    /// Another machine answered, and its word did not count.
+    AnotherMachine "another-machine",
+    /// A login ended with the code of a proxy that finds no server, and no proxy had said so.
+    Unproven "unproven-verdict",
     /// An attempt hung in a shared connection that was dead.
     SharedDead "shared-dead-met",
     /// Patience was over before the network was back.

@@ -146,7 +146,7 @@ impl WatchedClient {
 
 fn of_news(news: &News) -> ClientInput {
     match news {
-        News::Started => ClientInput::Started,
+        News::Started(_) => ClientInput::Started,
         News::Preamble => ClientInput::Preamble,
         News::Heard => ClientInput::Heard,
         News::Garbled(_) => ClientInput::Garbled,

@@ -412,7 +412,7 @@ impl<C: ClientMachine> Process for ClientProcess<C> {
                 let restart = self.restart();
                 self.input(restart);
             }
-            Ask::Started => self.news(News::Started),
+            Ask::Started => self.news(News::Started(None)),
             Ask::Preamble => self.news(News::Preamble),
             Ask::Ended => {
                 self.ended = true;
@@ -480,7 +480,7 @@ fn machine_words<C: ClientMachine>(machine: &C, config_words: usize) -> Vec<u64>
 fn stale_news() -> [News; 6] {
     let exit = |status| ProxyExit { status, verdict: None, last_words: String::new() };
     [
-        News::Started,
+        News::Started(None),
         News::Preamble,
         News::Ended,
         News::Frame(Frame::Data { channel: Channel::Output, seq: 1, payload: Bytes::new() }),

@@ -24,8 +24,6 @@ pub(super) struct Whole {
     what: &'static str,
     from: u64,
     to: u64,
-    /// Those between them that make none, and why.
-    but: Option<(&'static [u64], &'static str)>,
 }
 
 /// Durations that make sense somewhere.
@@ -37,7 +35,7 @@ pub(super) struct Span {
 }
 
 const fn whole(what: &'static str, from: u64, to: u64) -> Whole {
-    Whole { what, from, to, but: None }
+    Whole { what, from, to }
 }
 
 const fn span(what: &'static str, from: Duration, to: Duration) -> Span {
@@ -111,13 +109,14 @@ pub(super) const SIGNAL: Whole = whole("signal", 1, 64);
 /// Exit codes are a byte.
 const PROGRAM_EXIT: Whole = whole("exit code of a program", 0, 255);
 
-/// Exit codes are a byte; some of them are a verdict, which would be a lie if the proxy had not said so.
-const PROXY_EXIT: Whole = Whole {
-    what: "exit code of a proxy",
-    from: 0,
-    to: 255,
-    but: Some((&[90, 91, 92, 126, 127], "which only a proxy itself, or a shell that found none, can say")),
-};
+/// Exit codes are a byte, whatever they would mean if a proxy had said so.
+const PROXY_EXIT: Whole = whole("exit code of a proxy", 0, 255);
+
+/// A shell on the way may end with any.
+const SHELL_ENDS: Whole = whole("exit code of a shell", 0, 255);
+
+/// Nobody, or somebody.
+const ELSEWHERE: Whole = whole("number of what is elsewhere", 0, 1);
 
 /// A launch takes some thirty steps.
 const LAUNCH_STEP: Whole = whole("step of a launch", 1, 100);
@@ -131,20 +130,12 @@ const NOISE: Whole = whole("count of bytes", 1, 1 << 20);
 impl Whole {
     /// Reads one.
     pub(super) fn read<T: TryFrom<u64>>(&self, word: &str) -> Result<T, String> {
-        let Whole { what, from, to, but } = *self;
+        let Whole { what, from, to } = *self;
         let digits = word.bytes().all(|byte| byte.is_ascii_digit());
         let number = word.parse::<u64>().ok().filter(|number| digits && (from..=to).contains(number));
-        let accepted = || match but {
-            Some((but, why)) => {
-                let but: Vec<String> = but.iter().map(u64::to_string).collect();
-                format!("{from} to {to}, but {}, {why}", but.join(", "))
-            }
-            None => format!("a whole number from {from} to {to}"),
-        };
-        number
-            .filter(|number| but.is_none_or(|(but, _)| !but.contains(number)))
-            .and_then(|number| T::try_from(number).ok())
-            .ok_or_else(|| format!("\"{}\" is no {what}: accepted is {}", shown(word), accepted()))
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+            format!("\"{}\" is no {what}: accepted is a whole number from {from} to {to}", shown(word))
+        })
     }
 }
 
@@ -165,6 +156,8 @@ pub(super) fn read_fault(kind: FaultKind, word: &str) -> Result<u32, String> {
     match kind {
         FaultKind::ProgramExit => PROGRAM_EXIT.read(word),
         FaultKind::ProxyExit => PROXY_EXIT.read(word),
+        FaultKind::ShellEnds => SHELL_ENDS.read(word),
+        FaultKind::Elsewhere => ELSEWHERE.read(word),
         FaultKind::ProxyKill => SIGNAL.read(word),
         FaultKind::ProxyDiesLaunching => LAUNCH_STEP.read(word),
         FaultKind::Slow => SLOWNESS.read(word),

@@ -157,6 +157,8 @@ fn draw_outage(dice: &mut Dice, duration: Duration, clients: u8, entries: &mut V
         FaultKind::NetworkDown,
         FaultKind::NetworkDown,
         FaultKind::SharedDead,
+        FaultKind::Elsewhere,
+        FaultKind::ShellEnds,
         FaultKind::LossUp,
         FaultKind::LossDown,
         FaultKind::ServerHang,

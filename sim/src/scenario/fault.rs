@@ -76,7 +76,7 @@ faults! {
     /// The hosted program takes nothing.
     ProgramStall "program-stall" host lasting recoverable [],
     /// The client's proxy exits with this code.
-    ProxyExit "proxy-exit" client at_once recoverable [1, 0, 75, 254],
+    ProxyExit "proxy-exit" client at_once recoverable [1, 0, 75, 254, 90, 91, 92, 126, 127],
     /// The client's proxy gets this signal.
     ProxyKill "proxy-kill" client at_once recoverable [9, 13, 15],
     /// The client's next proxy is killed at this step of its launch.
@@ -157,6 +157,11 @@ faults! {
     SshTurnedAway "ssh-turned-away" client lasting recoverable [],
     /// The connection that the user's logins share is dead, and nobody has noticed.
     SharedDead "shared-dead" client lasting recoverable [],
+    /// The name of the host leads to another machine: no server is there (0), or somebody else's of the
+    /// same name (1).
+    Elsewhere "elsewhere" client lasting recoverable [0, 1],
+    /// A login script ends with this code before a proxy runs.
+    ShellEnds "shell-ends" client lasting recoverable [90, 91, 92, 0, 1, 127],
 }
 
 impl FaultKind {

@@ -221,6 +221,8 @@ fn role_of(kind: FaultKind) -> Role {
         | FaultKind::AddressChange
         | FaultKind::SshTurnedAway
         | FaultKind::SharedDead
+        | FaultKind::Elsewhere
+        | FaultKind::ShellEnds
         | FaultKind::NewsLate
         | FaultKind::NewsTwice
         | FaultKind::ExitLate

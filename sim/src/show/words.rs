@@ -221,6 +221,8 @@ fn fault_text(fault: &Fault) -> String {
         FaultKind::SshAsk => "ssh waits for the user",
         FaultKind::SshTurnedAway => "the host turns logins away",
         FaultKind::SharedDead => "the connection that logins share is dead",
+        FaultKind::Elsewhere => "the host's name leads to another machine",
+        FaultKind::ShellEnds => return format!("a login script will end with {number}"),
     };
     text.to_owned()
 }

@@ -57,7 +57,8 @@ impl<K: Kit> World<'_, K> {
     fn is_up(&self, client: ClientId) -> bool {
         let process = &self.clients[client as usize];
         let trouble = self.weather.client(client);
-        let ssh = trouble.ssh_fails + trouble.ssh_asks + trouble.ssh_turned_away;
+        let astray = trouble.elsewhere.is_some() || trouble.shell_ends.is_some();
+        let ssh = trouble.ssh_fails + trouble.ssh_asks + trouble.ssh_turned_away + u32::from(astray);
         let laptop = self.weather.sleeps + process.hangs + u32::from(process.is_killed);
         let network = self.weather.partitions + self.weather.networks_down + self.host.downs;
         let lost = self.weather.blocks_up(client) || self.weather.blocks_down(client);

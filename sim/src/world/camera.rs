@@ -32,7 +32,7 @@ impl<K: Kit> World<'_, K> {
     /// Old news that is no message and no exit: those have marks of their own.
     pub(super) fn film_old_news(&mut self, link: LinkId, news: &News) {
         let what = match news {
-            News::Started => "proxy runs",
+            News::Started(_) => "proxy runs",
             News::Ended => "end of output",
             News::Garbled(_) => "nonsense",
             News::NotOpened(_) => "not opened",

@@ -56,6 +56,8 @@ pub(super) struct Session {
     pub(super) server: Option<ServerId>,
     /// Its first attempt was made: from here on, nothing may be started.
     pub(super) opened: bool,
+    /// A proxy has run for it, on the host that is its own from then on.
+    pub(super) has_home: bool,
     pub(super) closed_by_user: bool,
     /// Its client was killed.
     pub(super) death: Option<Death>,
@@ -101,6 +103,7 @@ impl<K: Kit> World<'_, K> {
             first,
             server: None,
             opened: false,
+            has_home: false,
             closed_by_user: false,
             death: None,
             tainted: false,
@@ -315,6 +318,10 @@ impl<K: Kit> World<'_, K> {
             self.goals.reach(Goal::Silence);
         } else if matches!(cause, Cause::Violation(_)) {
             self.goals.reach(Goal::Garbled);
+        } else if *cause == Cause::OtherMachine {
+            self.goals.reach(Goal::AnotherMachine);
+        } else if matches!(cause, Cause::Unproven(_)) {
+            self.goals.reach(Goal::Unproven);
         }
         let process = &mut self.clients[client as usize];
         if before.is_attached() {

@@ -40,6 +40,10 @@ pub(super) struct Trouble {
     pub(super) news_twice: u32,
     pub(super) exit_late: u32,
     pub(super) noise: u32,
+    /// Logins lead to another machine, and what is there.
+    pub(super) elsewhere: Option<u32>,
+    /// A login script ends logins, with this code.
+    pub(super) shell_ends: Option<u32>,
     pub(super) next_proxy_dies: Option<u32>,
     loss_up: u32,
     loss_down: u32,
@@ -139,6 +143,8 @@ impl<K: Kit> World<'_, K> {
             }
             FaultKind::EditorStall => self.stall_editor(client, true),
             FaultKind::Noise => trouble.noise = fault.number,
+            FaultKind::Elsewhere => trouble.elsewhere = Some(fault.number),
+            FaultKind::ShellEnds => trouble.shell_ends = Some(fault.number),
             FaultKind::Corrupt => self.corrupt(client),
             FaultKind::SshFail => trouble.ssh_fails += 1,
             FaultKind::SshAsk => trouble.ssh_asks += 1,
@@ -328,6 +334,8 @@ impl<K: Kit> World<'_, K> {
             FaultKind::SshTurnedAway => less(&mut trouble.ssh_turned_away),
             FaultKind::SharedDead => less(&mut trouble.shared_dead),
             FaultKind::Noise => trouble.noise = 0,
+            FaultKind::Elsewhere => trouble.elsewhere = None,
+            FaultKind::ShellEnds => trouble.shell_ends = None,
             FaultKind::ProxyHang => self.resume(entry),
             FaultKind::ClientHang => {
                 let hangs = &mut self.clients[client as usize].hangs;

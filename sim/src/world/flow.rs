@@ -60,7 +60,10 @@ impl<K: Kit> World<'_, K> {
                 return;
             };
             let Some(proxy) = link.proxy.filter(|proxy| self.proxies[*proxy as usize].alive) else {
-                self.lose_bytes_to_nobody(id, arrived);
+                match arrived {
+                    Arrived::Bytes(count) if link.elsewhere => self.heard_elsewhere(id, count),
+                    Arrived::Bytes(_) | Arrived::Mark(_) => self.lose_bytes_to_nobody(id, arrived),
+                }
                 continue;
             };
             match arrived {
@@ -227,9 +230,9 @@ impl<K: Kit> World<'_, K> {
         let link = &mut self.links[id as usize];
         match mark {
             Mark::Line(number) => match Notice::from_line(&link.lines[number as usize]) {
-                Some(Notice::Started) => {
+                Some(Notice::Started { host }) => {
                     link.started = true;
-                    self.link_news(id, News::Started);
+                    self.link_news(id, News::Started(host));
                 }
                 Some(Notice::Exit(verdict)) => link.verdict = Some(verdict),
                 None => unreachable!("own bug: proxies of this world print notices only"),

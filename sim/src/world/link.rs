@@ -58,6 +58,8 @@ pub(super) struct Link {
     pub(super) up: Pipe,
     pub(super) down: Pipe,
     pub(super) proxy: Option<ProxyId>,
+    /// It has led to another machine.
+    pub(super) elsewhere: bool,
     /// The proxy's lines on standard error.
     pub(super) lines: Vec<String>,
     pub(super) scanner: PreambleScanner,
@@ -141,6 +143,7 @@ impl<K: Kit> World<'_, K> {
             up: Pipe::default(),
             down: Pipe::default(),
             proxy: None,
+            elsewhere: false,
             lines: Vec::new(),
             scanner: PreambleScanner::new(),
             greeting: BytesMut::new(),
@@ -215,7 +218,9 @@ impl<K: Kit> World<'_, K> {
                 self.goals.reach(Goal::NoiseSkipped);
             }
             self.film(|_| trace::Mark::LinkOpen { link: id });
-            self.start_proxy(id);
+            if !self.goes_astray(id) {
+                self.start_proxy(id);
+            }
         }
     }
 

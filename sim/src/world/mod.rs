@@ -8,6 +8,7 @@
 //! network   the laptop's: comes, goes, changes
 //! link      ssh: opens, breaks, ends
 //! flow      and carries
+//! elsewhere another host, to which the name leads at times
 //! host      numbers, locks, files and sockets
 //! proxy     the proxy's process: the launch machine and what its host does
 //! conn      a proxy's attachment to a server: two sockets, relayed
@@ -29,6 +30,7 @@ mod client;
 mod conn;
 mod death;
 mod editor;
+mod elsewhere;
 mod ending;
 mod fault;
 mod flow;
@@ -51,6 +53,7 @@ use reattach::session::Time;
 
 use self::client::{ClientProcess, Session};
 use self::conn::Conn;
+use self::elsewhere::Elsewhere;
 use self::fault::Weather;
 use self::host::Host;
 use self::link::Link;
@@ -96,6 +99,7 @@ pub(crate) struct World<'s, K: Kit> {
     proxies: Vec<Proxy<K::Launch>>,
     conns: Vec<Conn>,
     servers: Vec<ServerProcess<K::Server>>,
+    elsewhere: Vec<Elsewhere<K::Server>>,
     weather: Weather,
     /// What happens to the frozen, for when they thaw.
     deferred: Vec<Event>,
@@ -133,6 +137,7 @@ impl<'s, K: Kit> World<'s, K> {
             proxies: Vec::new(),
             conns: Vec::new(),
             servers: Vec::new(),
+            elsewhere: Vec::new(),
             weather: Weather::default(),
             deferred: Vec::new(),
             freezes: 0,

@@ -11,6 +11,7 @@ use reattach::session::client::Launch as Wish;
 use reattach::session::launch::{Effect, Holder, IfRunning, Input, Lock, Mark, Mode, Side, StopSignal, View};
 use reattach::session::{LaunchConfig, Time};
 
+use super::elsewhere::HOME;
 use super::host::{Files, Half, Process};
 use super::judge::{LaunchTruth, Paper};
 use super::queue::{Alarm, EventKind};
@@ -41,6 +42,8 @@ pub(super) struct Proxy<L> {
     found: Option<Found>,
     /// The server that it started or is attached to, as that said itself; no other is asked about.
     pub(super) meant: Option<InstanceId>,
+    /// What it has said at its end.
+    pub(super) said: Option<i32>,
     alarm: Alarm,
     pub(super) truth: LaunchTruth,
 }
@@ -96,9 +99,10 @@ impl<K: Kit> World<'_, K> {
         if self.host.fork(Process::Proxy(id)).is_none() {
             return self.proxy_output_ends(link, ProgramExit::Code(CANNOT_FORK));
         }
-        let Self { links, clients, .. } = self;
+        let Self { links, clients, sessions, .. } = self;
         let dialed = &mut links[link as usize];
         dialed.proxy = Some(id);
+        sessions[dialed.session as usize].has_home = true;
         let (first, client, wish) = (dialed.first, dialed.client, dialed.launch);
         let mode = match wish {
             Wish::Start => Mode::Start(IfRunning::Refuse),
@@ -110,8 +114,9 @@ impl<K: Kit> World<'_, K> {
             Mode::Reconnect(expected) => expected,
         };
         let dies_at = self.weather.client_mut(client).next_proxy_dies.take();
+        let config = LaunchConfig { host: Some(HOME), ..LaunchConfig::default() };
         self.proxies.push(Proxy {
-            machine: K::Launch::new(LaunchConfig::default(), mode, self.host_now()),
+            machine: K::Launch::new(config, mode, self.host_now()),
             link,
             alive: true,
             hangs: 0,
@@ -126,11 +131,12 @@ impl<K: Kit> World<'_, K> {
             spawned: None,
             found: None,
             meant: None,
+            said: None,
             alarm: Alarm::default(),
             truth: LaunchTruth::default(),
         });
         self.film(|_| trace::Mark::ProxyRuns { proxy: id, link });
-        self.say(link, &Notice::Started);
+        self.say(link, &Notice::Started { host: Some(HOME) });
         self.proxy_effects(id);
     }
 
@@ -423,6 +429,7 @@ impl<K: Kit> World<'_, K> {
             _ => {}
         }
         let code = verdict.code;
+        self.proxies[id as usize].said = Some(code);
         self.say(link, &Notice::Exit(verdict));
         self.proxy_ends(id, ProgramExit::Code(code));
     }

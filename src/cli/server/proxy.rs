@@ -11,12 +11,13 @@ use super::exit_code;
 use crate::cli::usage::{TimeOrOff, parse_time, parse_time_or_off};
 use crate::cli::voice;
 use crate::host::identifier::Identifier;
+use crate::host::identity;
 use crate::host::launcher::Launcher;
 use crate::host::paths::Place;
 use crate::io::room;
 use crate::proto::limits::{IDLE_LIFETIME, UNMET_LIFETIME};
 use crate::proto::verdict::{EXIT_LOST, EXIT_NOT_STARTED};
-use crate::proto::{InstanceId, Notice, Verdict};
+use crate::proto::{HostId, InstanceId, Notice, Verdict};
 use crate::session::LaunchConfig;
 use crate::session::launch::{self, Mode};
 
@@ -71,14 +72,15 @@ enum IfRunning {
 
 impl Proxy {
     pub(super) fn run(self, prefix: &[OsString]) -> ExitCode {
-        voice::say(&Notice::Started.to_line());
         let place = room::for_open_files()
             .and_then(|()| Place::of(&self.identifier).map_err(|error| error.to_string()));
+        let host = place.as_ref().ok().and_then(|place| self.host(place));
+        voice::say(&Notice::Started { host }.to_line());
         let verdict = match place {
-            Ok(place) => self.launcher(place, prefix).run(),
+            Ok(place) => self.launcher(place, host, prefix).run(),
             Err(message) => {
                 let code = if self.reconnect { EXIT_LOST } else { EXIT_NOT_STARTED };
-                Verdict { code, reason: None, message }
+                Verdict { code, reason: None, host, instance: self.instance, message }
             }
         };
         let code = exit_code(verdict.code);
@@ -86,7 +88,17 @@ impl Proxy {
         code
     }
 
-    fn launcher(self, place: Place, prefix: &[OsString]) -> Launcher {
+    /// Whom we speak for. A start gives the host a name if it has none; if it cannot, it will say itself
+    /// what is wrong there.
+    fn host(&self, place: &Place) -> Option<HostId> {
+        let root = place.root()?;
+        match self.reconnect {
+            true => identity::find(root),
+            false => identity::keep(root).ok(),
+        }
+    }
+
+    fn launcher(self, place: Place, host: Option<HostId>, prefix: &[OsString]) -> Launcher {
         let server_arguments = self.server_arguments(&place, prefix);
         let mode = match (self.reconnect, self.if_running) {
             (true, _) => Mode::Reconnect(self.instance),
@@ -96,7 +108,7 @@ impl Proxy {
         Launcher {
             place,
             mode,
-            config: LaunchConfig::default(),
+            config: LaunchConfig { host, ..LaunchConfig::default() },
             server_arguments,
             ephemeral: self.ephemeral,
             always_relay: std::env::var_os(ALWAYS_RELAY).is_some(),

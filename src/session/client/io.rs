@@ -7,7 +7,10 @@ use bytes::Bytes;
 
 use super::status::Status;
 use crate::proto::limits::PAYLOAD_BYTES_MAX;
-use crate::proto::{Bye, ByeReason, Channel, Frame, ProgramExit, RefusalReason, Seq, SessionId, Verdict};
+use crate::proto::verdict::EXIT_NOT_RUNNING;
+use crate::proto::{
+    Bye, ByeReason, Channel, Frame, HostId, ProgramExit, RefusalReason, Seq, SessionId, Verdict,
+};
 
 /// Number of a transport among all that a session ever opened. Only ever grows.
 pub type Attempt = u64;
@@ -43,8 +46,8 @@ pub enum Input {
 /// News of one transport. Only those of the current attempt change anything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum News {
-    /// The proxy said that it runs: from here on it may have started a server.
-    Started,
+    /// The proxy said that it runs, and on which host: from here on it may have started a server.
+    Started(Option<HostId>),
     /// The server's preamble was read: from here on, frames.
     Preamble,
     /// Bytes came, maybe not a whole frame.
@@ -83,6 +86,11 @@ const TURNED_AWAY: [&str; 2] = ["kex_exchange_identification:", "ssh_exchange_id
 const NEVER_ARRIVED: [&str; 2] = ["ssh: connect to host ", "ssh: Could not resolve hostname "];
 
 impl ProxyExit {
+    /// The proxy's word, if it belongs to the status: a status alone may be any shell's on the way.
+    pub(super) fn word(&self) -> Option<&Verdict> {
+        self.verdict.as_ref().filter(|verdict| self.status == ProgramExit::Code(verdict.code))
+    }
+
     /// Whether ssh ended before anything of it can have come to the other side's sshd.
     pub(super) fn never_arrived(&self) -> bool {
         let is_ssh = self.status == ProgramExit::Code(EXIT_SSH) && self.verdict.is_none();
@@ -147,6 +155,12 @@ pub enum Cause {
     Exited(ProgramExit, String),
     /// The proxy could not be started; one sentence.
     NotOpened(String),
+    /// The way led to another machine, or to another user's place on it: what it says of our server is
+    /// nothing.
+    OtherMachine,
+    /// The process ended with the code of a proxy that finds no server, and no proxy said so of ours: any
+    /// shell on the way may end with it. What was said last.
+    Unproven(String),
     /// What came is not the protocol; one sentence.
     Violation(String),
     /// The time for the next attempt has come.
@@ -188,6 +202,14 @@ impl fmt::Display for Cause {
                 Ok(())
             }
             Cause::NotOpened(why) => write!(f, "proxy not started: {why}"),
+            Cause::OtherMachine => f.write_str("another machine answered"),
+            Cause::Unproven(last_words) => {
+                write!(f, "exit code {EXIT_NOT_RUNNING} came without a proxy's word about this server")?;
+                if !last_words.is_empty() {
+                    write!(f, ": {last_words}")?;
+                }
+                Ok(())
+            }
             Cause::Violation(what) => write!(f, "protocol violated: {what}"),
             Cause::RetryDue => f.write_str("retry due"),
             Cause::Wake => f.write_str("woke up"),

@@ -41,7 +41,7 @@ use super::inbox::Inbox;
 use super::outbox::{Item, Outbox};
 use super::time::{Time, earliest};
 use crate::proto::limits::{PAYLOAD_BYTES_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
-use crate::proto::{Bye, ByeReason, Channel, Frame, GoneReason, Hello, InstanceId, SessionId};
+use crate::proto::{Bye, ByeReason, Channel, Frame, GoneReason, Hello, HostId, InstanceId, SessionId};
 
 /// One client's session.
 ///
@@ -55,6 +55,8 @@ pub struct Client {
     session: SessionId,
     /// The instance that the session first met.
     instance: Option<InstanceId>,
+    /// The host that the session first came to: what others say of our server is nothing.
+    host: Option<HostId>,
     /// The attempt that is current, or was the last.
     attempt: Attempt,
     state: State,
@@ -90,6 +92,7 @@ impl Client {
             config,
             session,
             instance: None,
+            host: None,
             attempt: 0,
             state: State::Connecting(Opening::new(None)),
             failures: 0,
@@ -278,6 +281,11 @@ impl Client {
         self.instance
     }
 
+    /// The host that the session first came to, if it said who it is.
+    pub fn host(&self) -> Option<HostId> {
+        self.host
+    }
+
     /// The session.
     pub fn session(&self) -> SessionId {
         self.session
@@ -377,6 +385,7 @@ impl Client {
         }
         self.session = session;
         self.instance = None;
+        self.host = None;
         self.outbox = Outbox::new(&self.config.window);
         self.inbox = Inbox::new(&self.config.window);
         self.input_finished = false;

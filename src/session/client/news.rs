@@ -7,7 +7,8 @@ use super::{Client, Time};
 use crate::proto::limits::{PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
 use crate::proto::verdict::{EXIT_ALREADY_RUNNING, EXIT_NOT_RUNNING, EXIT_NOT_STARTED};
 use crate::proto::{
-    Bye, ByeReason, Channel, Frame, GoneReason, ProgramExit, Refusal, RefusalReason, Seq, Welcome,
+    Bye, ByeReason, Channel, Frame, GoneReason, HostId, ProgramExit, Refusal, RefusalReason, Seq, Verdict,
+    Welcome,
 };
 use crate::session::heartbeat::Heartbeat;
 use crate::session::inbox::Arrival;
@@ -15,20 +16,19 @@ use crate::session::inbox::Arrival;
 /// No stream has as many messages, so that counting on from there never overflows.
 const SEQ_MAX: Seq = 1 << 62;
 
-/// A shell's exit codes for a command that it could not run: the proxy never ran.
-const SHELL_NOT_RUN: std::ops::RangeInclusive<i32> = 126..=127;
-
 impl Client {
     pub(super) fn on_news(&mut self, now: Time, news: News) {
         match (&mut self.state, news) {
-            (State::Connecting(opening), News::Started) => {
+            (State::Connecting(opening), News::Started(host)) => {
                 opening.started = true;
+                // Where a server may have been started: from here on, no other place will do.
+                self.host = host;
                 // Nobody types a password any more: what is left takes a bounded time.
                 if let Phase::Open { until: until @ None } = &mut opening.phase {
                     *until = self.config.open_timeout.map(|timeout| now + timeout);
                 }
             }
-            (State::Reconnecting(opening), News::Started) => {
+            (State::Reconnecting(opening), News::Started(_)) => {
                 opening.started = true;
                 // The path carries: what is left is the host's, which may be slow or start a server.
                 if let Phase::Open { until: Some(until) } = &mut opening.phase
@@ -70,7 +70,7 @@ impl Client {
                 self.on_first_exit(now, exit, started);
             }
             (State::Reconnecting(_) | State::Attached(_), News::Exited(exit)) => self.on_exit(now, exit),
-            (State::Attached(_), News::Started | News::Preamble) => {
+            (State::Attached(_), News::Started(_) | News::Preamble) => {
                 // The proxy's word travels beside its bytes and may come later than they do.
             }
             (State::Attached(_), News::Heard) => self.on_heard(now, None),
@@ -123,8 +123,11 @@ impl Client {
         }
         match self.instance {
             Some(instance) if instance != welcome.instance => {
-                return self
-                    .end_not_running(GoneReason::Replaced, Cause::Refusal(RefusalReason::OtherInstance));
+                let cause = Cause::Refusal(RefusalReason::OtherInstance);
+                return match self.is_elsewhere(welcome.host) {
+                    true => self.lose(now, Cause::OtherMachine, None),
+                    false => self.end_not_running(GoneReason::Replaced, cause),
+                };
             }
             Some(_) if welcome.start != self.inbox.received() + 1 => {
                 let what = format!(
@@ -149,6 +152,7 @@ impl Client {
             return self.end_refused(Refused::Gap(gap.to_string()), Cause::Welcome(welcome.received));
         }
         self.inbox.resume();
+        self.host = welcome.host.or(self.host);
         self.failures = 0;
         self.replaced = 0;
         let heartbeat = Heartbeat::new(now, self.config.heartbeat_interval, self.config.heartbeat_misses_max);
@@ -156,7 +160,18 @@ impl Client {
         self.enter(State::Attached(attached), Cause::Welcome(welcome.received));
     }
 
+    /// Whether somebody who answers speaks for another host than the one that the session came to.
+    fn is_elsewhere(&self, host: Option<HostId>) -> bool {
+        match (self.host, host) {
+            (Some(ours), Some(theirs)) => ours != theirs,
+            (None, _) | (_, None) => false,
+        }
+    }
+
     fn on_refusal(&mut self, now: Time, refusal: Refusal) {
+        if self.is_elsewhere(refusal.host) {
+            return self.lose(now, Cause::OtherMachine, None);
+        }
         let cause = Cause::Refusal(refusal.reason);
         match refusal.reason {
             RefusalReason::StaleAttempt | RefusalReason::Ending => self.lose(now, cause, None),
@@ -252,40 +267,52 @@ impl Client {
 
     /// The first attempt's process has ended before it was attached.
     fn on_first_exit(&mut self, now: Time, exit: ProxyExit, started: bool) {
-        let message = exit.words();
+        let word = exit.word().map(|verdict| verdict.code);
         match exit.status {
-            ProgramExit::Code(EXIT_ALREADY_RUNNING) => {
-                self.end_refused(Refused::AlreadyRunning, Cause::Exited(exit.status, message));
+            ProgramExit::Code(EXIT_ALREADY_RUNNING) if word.is_some() => {
+                self.end_refused(Refused::AlreadyRunning, Cause::Exited(exit.status, exit.words()));
             }
-            ProgramExit::Code(EXIT_NOT_STARTED) => {
+            ProgramExit::Code(EXIT_NOT_STARTED) if word.is_some() => {
+                let message = exit.words();
                 self.end_refused(Refused::NotStarted(message.clone()), Cause::Exited(exit.status, message));
             }
-            ProgramExit::Code(EXIT_NOT_RUNNING) => self.on_exit(now, exit),
+            ProgramExit::Code(EXIT_NOT_RUNNING) if word.is_some() => self.on_exit(now, exit),
             ProgramExit::Code(_) if !started && exit.was_turned_away() => {
-                self.on_turned_away(now, Cause::Exited(exit.status, message));
+                self.on_turned_away(now, Cause::Exited(exit.status, exit.words()));
             }
-            ProgramExit::Code(code) if !started || SHELL_NOT_RUN.contains(&code) => {
+            ProgramExit::Code(_) if !started => {
                 // Nothing was started, so there is nothing to come back to.
-                let cause = Cause::Exited(exit.status, message);
+                let cause = Cause::Exited(exit.status, exit.words());
                 self.end_refused(Refused::Unreachable(cause.to_string()), cause);
             }
             ProgramExit::Code(_) | ProgramExit::Signal(_) => self.on_exit(now, exit),
         }
     }
 
-    /// The current transport's process has ended: 90 is a verdict, all else a lost transport.
+    /// The current transport's process has ended: a proxy's word that our server is not running is a verdict,
+    /// all else a lost transport.
     fn on_exit(&mut self, now: Time, exit: ProxyExit) {
         if exit.never_arrived() {
             self.allowance.give_back(self.config.allowance.as_ref());
         }
-        let reason = exit.verdict.as_ref().and_then(|verdict| verdict.reason);
         let cause = Cause::Exited(exit.status, exit.words());
-        match exit.status {
-            ProgramExit::Code(EXIT_NOT_RUNNING) => {
-                self.end_not_running(reason.unwrap_or(GoneReason::Unknown), cause);
+        match exit.word() {
+            Some(verdict) if self.is_elsewhere(verdict.host) => self.lose(now, Cause::OtherMachine, None),
+            Some(verdict) if verdict.code == EXIT_NOT_RUNNING && self.is_proven(verdict) => {
+                self.end_not_running(verdict.reason.unwrap_or(GoneReason::Unknown), cause);
             }
-            ProgramExit::Code(_) | ProgramExit::Signal(_) => self.lose(now, cause, None),
+            Some(_) | None if exit.status == ProgramExit::Code(EXIT_NOT_RUNNING) => {
+                self.lose(now, Cause::Unproven(exit.last_words), None);
+            }
+            Some(_) | None => self.lose(now, cause, None),
         }
+    }
+
+    /// Whether a verdict is about our server: it names the host that we came to, and the instance that
+    /// we have met, as far as we know them.
+    fn is_proven(&self, verdict: &Verdict) -> bool {
+        (self.host.is_none() || verdict.host == self.host)
+            && (self.instance.is_none() || verdict.instance == self.instance)
     }
 
     /// The other side broke the protocol: a garbled link once, a bug if it goes on.

@@ -20,6 +20,9 @@ use crate::session::BackoffConfig;
 const SESSION: SessionId = SessionId(10);
 const INSTANCE: InstanceId = InstanceId(1);
 
+/// Where the session came to first; another machine is host 2.
+const HOME: HostId = HostId(1);
+
 fn at(millis: u64) -> Time {
     Time::ZERO + Duration::from_millis(millis)
 }
@@ -76,7 +79,13 @@ fn welcome(client: &Client) -> Welcome {
         received: client.outbox().first() - 1,
         start: client.inbox().received() + 1,
         window: 1 << 20,
+        host: Some(HOME),
     }
+}
+
+/// What a proxy at home says at its end.
+fn verdict(client: &Client, code: i32, reason: Option<GoneReason>) -> Verdict {
+    Verdict { code, reason, host: Some(HOME), instance: client.instance(), message: String::new() }
 }
 
 /// Hands in news of the current attempt and gives the effects.
@@ -215,7 +224,7 @@ fn a_first_attach_whose_proxy_never_ran_is_not_retried_however_it_ended() {
     assert!(is_unreachable(&slow));
 
     let mut ran = connecting(hurried);
-    news(&mut ran, at(1), News::Started);
+    news(&mut ran, at(1), News::Started(Some(HOME)));
     timeout(&mut ran, at(5_000));
     assert_eq!(ran.status(), Status::Reconnecting(1), "it may have started a server");
 }
@@ -226,7 +235,9 @@ fn an_exit_status_that_was_slept_through_is_waited_for_again() {
     news(&mut client, at(1), News::Ended);
     timeout(&mut client, at(60_000));
     assert_eq!(client.status(), Status::Connecting);
-    news(&mut client, at(60_001), exited(ProgramExit::Code(91)));
+    let (status, verdict) = (ProgramExit::Code(91), Some(verdict(&client, 91, None)));
+    let exit = ProxyExit { status, verdict, last_words: String::new() };
+    news(&mut client, at(60_001), News::Exited(exit));
     assert_eq!(client.status(), Status::Refused(Refused::AlreadyRunning));
 }
 
@@ -326,7 +337,7 @@ fn starts_over_with_a_full_budget_of_broken_protocols_too() {
 fn the_proxys_own_word_comes_before_what_ssh_printed() {
     let mut client = connected(at(0));
     let message = "the server has ended this attachment".to_owned();
-    let verdict = Some(Verdict { code: 75, reason: None, message: message.clone() });
+    let verdict = Some(Verdict { message: message.clone(), ..verdict(&client, 75, None) });
     let status = ProgramExit::Code(75);
     let last_words = "Connection to devbox closed.".to_owned();
     let effects = news(&mut client, at(1), News::Exited(ProxyExit { status, verdict, last_words }));

@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_a_proxy_does_reads_like_a_sentence() {
-        let verdict = Verdict { code: 90, reason: None, message: String::new() };
+        let verdict = Verdict { code: 90, reason: None, host: None, instance: None, message: String::new() };
         let instance = InstanceId(5);
         for (effect, expected) in [
             (Effect::TakeStarter, "takes the starter lock"),

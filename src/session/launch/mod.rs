@@ -468,7 +468,13 @@ impl Launch {
     }
 
     fn exit(&mut self, code: i32, reason: Option<GoneReason>, message: String) {
-        self.effects.push_back(Effect::Exit(Verdict { code, reason, message }));
+        self.effects.push_back(Effect::Exit(Verdict {
+            code,
+            reason,
+            host: self.config.host,
+            instance: self.expected(),
+            message,
+        }));
         self.state = State::Done;
     }
 }

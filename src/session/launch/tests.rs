@@ -69,6 +69,11 @@ fn a_server_that_is_ending_is_not_one_that_already_runs() {
     assert!(matches!(&effects[..], [Effect::Exit(verdict)] if verdict.code == EXIT_ALREADY_RUNNING));
 }
 
+/// What a proxy says that knows of no host and was asked about nobody.
+fn verdict(code: i32) -> Verdict {
+    Verdict { code, reason: None, host: None, instance: None, message: String::new() }
+}
+
 #[test]
 fn a_launch_that_fails_starts_nothing_afterwards_and_leaves_no_server_behind() {
     let mut launch = started(Mode::Start(IfRunning::Refuse));
@@ -76,7 +81,7 @@ fn a_launch_that_fails_starts_nothing_afterwards_and_leaves_no_server_behind() {
     launch.handle_input(Time::ZERO, Input::Saw(free()));
     while launch.poll_effect() != Some(Effect::Clean) {}
     launch.handle_input(Time::ZERO, Input::Failed("the disk is full".to_owned()));
-    let exit = Verdict { code: EXIT_NOT_STARTED, reason: None, message: "the disk is full".to_owned() };
+    let exit = Verdict { message: "the disk is full".to_owned(), ..verdict(EXIT_NOT_STARTED) };
     assert_eq!(drain(&mut launch), [Effect::AbandonSpawned, Effect::Exit(exit)]);
 }
 
@@ -103,7 +108,7 @@ fn a_replace_kills_nobody_but_the_server_that_it_asked_to_end() {
     let another = View { lock: Lock::Held(Holder::Pid(43)), ..held() };
     launch.handle_input(late, Input::Saw(another));
     let message = "another server took the place of the one that was stopped".to_owned();
-    let exit = Verdict { code: EXIT_NOT_STARTED, reason: None, message };
+    let exit = Verdict { message, ..verdict(EXIT_NOT_STARTED) };
     assert_eq!(drain(&mut launch), [Effect::Look, Effect::Exit(exit)]);
 }
 

@@ -278,7 +278,8 @@ impl Server {
 
     /// Whether a Hello may attach; where it may, the outbox stands where the client wants it.
     fn judge(&mut self, hello: &Hello) -> Result<(), Refusal> {
-        let refuse = |reason, message: String| Err(Refusal { reason, message });
+        let host = self.config.host;
+        let refuse = |reason, message: String| Err(Refusal { reason, message, host });
         if let State::Ended(reason) = self.state {
             return refuse(RefusalReason::Ending, format!("the server is about to end ({reason})"));
         }
@@ -341,6 +342,7 @@ impl Server {
             received: self.inbox.received(),
             start: self.outbox.next_seq(),
             window: self.inbox.window(),
+            host: self.config.host,
         };
         let silent_at = now + self.config.silence_max;
         let link = Link { transport, silent_at, welcome: Some(welcome), pong: None, parting: None };

@@ -22,6 +22,7 @@ pub(super) use comeback::Comeback;
 pub(super) use launch::LaunchTruth;
 pub(super) use life::SignsOfLife;
 use reattach::proto::limits::NOISE_BYTES_MAX;
+use reattach::proto::verdict::EXIT_NOT_RUNNING;
 use reattach::proto::{GoneReason, ProgramExit};
 use reattach::session::client::{Cause, Closed, Refused, Status};
 use reattach::session::{First, Time};
@@ -83,13 +84,22 @@ impl<K: Kit> World<'_, K> {
             GoneReason::Closed | GoneReason::Never | GoneReason::Orphaned | GoneReason::Unknown => {}
         }
         let session = self.session_of(client);
-        let holds = self.is_tainted(session) || self.is_gone(client, reason);
+        let holds =
+            self.is_tainted(session) || (self.is_home(client, by_proxy) && self.is_gone(client, reason));
         let truth = session.server.map(|id| (id, self.servers[id as usize].truth.clone()));
         let id = session.id;
         self.judge(Promise::NotRunningTrue, holds, || match truth {
             Some((server, truth)) => format!("client {name} is told {reason}; server {server}: {truth:?}"),
             None => format!("client {name} is told {reason}; its session {id:?} never met a server"),
         });
+    }
+
+    /// Whether the last way that a client has taken led to its own host, and, where it has a proxy's word, a
+    /// proxy there has given it.
+    fn is_home(&self, client: ClientId, by_proxy: bool) -> bool {
+        let link = self.links.iter().rfind(|link| link.client == client);
+        let proxy = link.and_then(|link| link.proxy).map(|proxy| &self.proxies[proxy as usize]);
+        proxy.is_some_and(|proxy| !by_proxy || proxy.said == Some(EXIT_NOT_RUNNING))
     }
 
     pub(super) fn judge_refused(&mut self, client: ClientId, refused: &Refused) {

@@ -240,7 +240,7 @@ fn after_the_shortest_budget_too_a_slow_host_gets_its_time() {
 fn a_proxy_that_runs_has_the_longest_time_to_attach() {
     let mut client = connected(at(0));
     news(&mut client, at(60_000), lost());
-    news(&mut client, at(61_000), News::Started);
+    news(&mut client, at(61_000), News::Started(Some(HOME)));
     assert_eq!(client.poll_timeout(), Some(at(120_000)));
 }
 
@@ -366,7 +366,7 @@ fn who_was_turned_away_and_then_let_in_has_a_full_budget() {
     news(&mut client, at(0), turned_away());
     news(&mut client, at(0), turned_away());
     timeout(&mut client, at(2_000));
-    news(&mut client, at(2_100), News::Started);
+    news(&mut client, at(2_100), News::Started(Some(HOME)));
     news(&mut client, at(2_200), lost());
     assert_eq!(client.status(), Status::Reconnecting(1));
     // What was started by now is not started again, whatever ssh says.
@@ -377,7 +377,7 @@ fn who_was_turned_away_and_then_let_in_has_a_full_budget() {
 #[test]
 fn what_a_proxy_says_is_not_ssh_being_turned_away() {
     let mut client = connecting(config());
-    news(&mut client, at(0), News::Started);
+    news(&mut client, at(0), News::Started(Some(HOME)));
     news(&mut client, at(1), turned_away());
     assert_eq!(client.status(), Status::Reconnecting(1), "it may have started a server");
     let mut client = connecting(config());

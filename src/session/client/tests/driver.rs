@@ -61,7 +61,8 @@ fn says_whether_deliveries_that_were_taken_leave_it_something_to_do() {
 fn knows_the_instance_that_it_met_until_it_starts_over() {
     assert_eq!(connecting(config()).instance(), None);
     let mut client = connected(at(0));
-    news(&mut client, at(1), exited(ProgramExit::Code(90)));
+    let (status, verdict) = (ProgramExit::Code(90), Some(verdict(&client, 90, None)));
+    news(&mut client, at(1), News::Exited(ProxyExit { status, verdict, last_words: String::new() }));
     assert_eq!(client.instance(), Some(INSTANCE));
     input(&mut client, at(2), Input::Restart(SessionId(11)));
     assert_eq!((client.instance(), client.session()), (None, SessionId(11)));

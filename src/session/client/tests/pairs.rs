@@ -35,7 +35,7 @@ enum Happening {
 fn states() -> Vec<(&'static str, (Client, Time))> {
     let opening = connecting(config());
     let mut started = opening.clone();
-    news(&mut started, at(0), News::Started);
+    news(&mut started, at(0), News::Started(Some(HOME)));
     let mut greeting = opening.clone();
     news(&mut greeting, at(0), News::Preamble);
     let mut answering = greeting.clone();
@@ -136,7 +136,7 @@ fn happenings() -> Vec<(String, Happening)> {
     add("timeout", Happening::Due(0));
     add("timeout after sleep", Happening::Due(3_600_000));
     add("old news", Happening::OldNews);
-    add("Started", Happening::News(|_| News::Started));
+    add("Started", Happening::News(|_| News::Started(Some(HOME))));
     add("Preamble", Happening::News(|_| News::Preamble));
     add("Heard", Happening::News(|_| News::Heard));
     add("Garbled", Happening::News(|_| News::Garbled("noise".to_owned())));
@@ -146,10 +146,15 @@ fn happenings() -> Vec<(String, Happening)> {
         let news = exited(ProgramExit::Code(code));
         add(&format!("Exited {code}"), Happening::Input(Input::Transport(0, news)));
     }
-    let verdict = Verdict { code: 90, reason: Some(GoneReason::Crashed), message: "gone".to_owned() };
-    let status = ProgramExit::Code(90);
-    let news = News::Exited(ProxyExit { status, verdict: Some(verdict), last_words: "bye".to_owned() });
-    add("Exited 90 crashed", Happening::Input(Input::Transport(0, news)));
+    add("Exited 90 crashed", Happening::News(|client| not_running(crashed(client))));
+    add(
+        "Exited 90 elsewhere",
+        Happening::News(|client| not_running(Verdict { host: Some(HostId(2)), ..crashed(client) })),
+    );
+    add(
+        "Exited 90 of another server",
+        Happening::News(|client| not_running(Verdict { instance: Some(InstanceId(2)), ..crashed(client) })),
+    );
     add("Exited by signal", Happening::Input(Input::Transport(0, exited(ProgramExit::Signal(9)))));
     add("Welcome", Happening::News(|client| News::Frame(Frame::Welcome(welcome(client)))));
     add(
@@ -174,9 +179,12 @@ fn happenings() -> Vec<(String, Happening)> {
         RefusalReason::Ending,
         RefusalReason::Unknown,
     ] {
-        let refusal = Refusal { reason, message: "why".to_owned() };
+        let refusal = Refusal { reason, message: "why".to_owned(), host: Some(HOME) };
         add(&format!("Refused {reason:?}"), frame(Frame::Refused(refusal)));
     }
+    let refusal =
+        Refusal { reason: RefusalReason::OtherInstance, message: "why".to_owned(), host: Some(HostId(2)) };
+    add("Refused elsewhere", frame(Frame::Refused(refusal)));
     for (name, seq) in [("Data", 2), ("Data again", 1), ("Data with a gap", 9)] {
         add(name, Happening::Input(Input::Transport(0, output(seq))));
     }
@@ -245,4 +253,14 @@ fn effect_words(effect: &Effect) -> String {
         Effect::Ignored(attempt) => format!("ignored #{attempt}"),
         Effect::Rejected(why) => format!("rejected: {why}"),
     }
+}
+
+/// A proxy at home that finds no server.
+fn crashed(client: &Client) -> Verdict {
+    Verdict { message: "gone".to_owned(), ..verdict(client, 90, Some(GoneReason::Crashed)) }
+}
+
+fn not_running(verdict: Verdict) -> News {
+    let status = ProgramExit::Code(90);
+    News::Exited(ProxyExit { status, verdict: Some(verdict), last_words: "bye".to_owned() })
 }

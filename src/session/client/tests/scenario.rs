@@ -9,8 +9,10 @@
 //! laptop stalls until TIME | wakes      network comes up      link goes silent
 //! client takes over | waits for its user     (without patience, allowance and hints that replace: how it is made)
 //! ssh turned away
-//! proxy runs | attaches | exits CODE [REASON] | killed by SIGNAL | output ends | cannot start | is noisy
-//! server welcomes [received=N] [start=N] [instance=N] | refuses REASON | sends N | repeats | skips
+//! proxy runs | attaches | exits CODE | says CODE | exits CODE REASON | killed by SIGNAL | output ends | cannot start | is noisy
+//!       [elsewhere | of another] exits CODE REASON    (on another machine; about another server)
+//! server welcomes [received=N] [start=N] [instance=N] [host=N] | [elsewhere] refuses REASON | sends N
+//!        | repeats | skips
 //!        acks N | answers | says bye REASON | program exits CODE | trickles
 //! end                                          (the time until which the machine is watched)
 //! ```
@@ -135,15 +137,21 @@ impl Play {
         let received = self.client.inbox().received();
         let text = |text: &str| text.to_owned();
         Ok(Some(match *words {
-            ["proxy", "runs"] => News::Started,
+            ["proxy", "runs"] => News::Started(Some(HOME)),
             ["proxy", "attaches"] => News::Preamble,
             ["ssh", "turned", "away"] => turned_away(),
             ["proxy", "exits", code] => exited(ProgramExit::Code(parse(code)?)),
+            ["proxy", "says", code] => says(verdict(&self.client, parse(code)?, None)),
             ["proxy", "exits", code, reason] => {
-                let code = parse(code)?;
-                let verdict = Verdict { code, reason: Some(parse_word(reason)?), message: String::new() };
-                let status = ProgramExit::Code(code);
-                News::Exited(ProxyExit { status, verdict: Some(verdict), last_words: String::new() })
+                says(verdict(&self.client, parse(code)?, Some(parse_word(reason)?)))
+            }
+            ["proxy", "elsewhere", "exits", code, reason] => {
+                let verdict = verdict(&self.client, parse(code)?, Some(parse_word(reason)?));
+                says(Verdict { host: Some(HostId(2)), ..verdict })
+            }
+            ["proxy", "of", "another", "exits", code, reason] => {
+                let verdict = verdict(&self.client, parse(code)?, Some(parse_word(reason)?));
+                says(Verdict { instance: Some(InstanceId(2)), ..verdict })
             }
             ["proxy", "killed", "by", signal] => exited(ProgramExit::Signal(parse(signal)?)),
             ["proxy", "output", "ends"] => News::Ended,
@@ -155,6 +163,7 @@ impl Play {
                     match field.split_once('=') {
                         Some(("received", number)) => welcome.received = parse(number)?,
                         Some(("start", number)) => welcome.start = parse(number)?,
+                        Some(("host", number)) => welcome.host = Some(HostId(parse(number)?)),
                         Some(("instance", number)) => welcome.instance = InstanceId(parse(number)?),
                         Some(_) | None => return Err(format!("a welcome has no {field:?}")),
                     }
@@ -162,7 +171,12 @@ impl Play {
                 News::Frame(Frame::Welcome(welcome))
             }
             ["server", "refuses", reason] => {
-                News::Frame(Frame::Refused(Refusal { reason: parse_word(reason)?, message: text("why") }))
+                let (reason, message, host) = (parse_word(reason)?, text("why"), Some(HOME));
+                News::Frame(Frame::Refused(Refusal { reason, message, host }))
+            }
+            ["server", "elsewhere", "refuses", reason] => {
+                let (reason, message, host) = (parse_word(reason)?, text("why"), Some(HostId(2)));
+                News::Frame(Frame::Refused(Refusal { reason, message, host }))
             }
             ["server", "repeats"] => output(received),
             ["server", "skips"] => output(received + 2),
@@ -259,4 +273,10 @@ fn parse_time(time: &str) -> Result<Time, String> {
     }
     let duration = humantime::parse_duration(time);
     duration.map(|duration| Time::ZERO + duration).map_err(|error| format!("{time:?} is no time: {error}"))
+}
+
+/// A proxy's end, with its word.
+fn says(verdict: Verdict) -> News {
+    let status = ProgramExit::Code(verdict.code);
+    News::Exited(ProxyExit { status, verdict: Some(verdict), last_words: String::new() })
 }

@@ -94,7 +94,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let goodbye =
         prop_oneof![Just(ByeReason::TakenOver), Just(ByeReason::ProtocolError), Just(ByeReason::Unknown)];
     let told = prop_oneof![
-        2 => Just(Told::News(News::Started)),
+        2 => Just(Told::News(News::Started(Some(HOME)))),
         6 => Just(Told::News(News::Preamble)),
         2 => Just(Told::News(News::Heard)),
         8 => (prop_oneof![9 => Just(1u128), 1 => Just(2)], moves(), moves())
@@ -105,7 +105,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => any::<u64>().prop_map(|nonce| Told::News(News::Frame(Frame::Pong(nonce % 8)))),
         1 => Just(Told::News(News::Frame(Frame::Ping(1)))),
         1 => goodbye.prop_map(|reason| Told::News(bye(reason))),
-        1 => refusal.prop_map(|reason| Told::News(News::Frame(Frame::Refused(Refusal { reason, message: String::new() })))),
+        1 => refusal.prop_map(|reason| Told::News(News::Frame(Frame::Refused(Refusal { reason, message: String::new(), host: Some(HOME) })))),
         1 => Just(Told::News(News::Garbled("noise".to_owned()))),
         2 => Just(Told::News(News::Ended)),
         3 => status.prop_map(|status| Told::News(exited(status))),
@@ -248,7 +248,7 @@ impl Watched {
             && Some(*attempt) == self.open
             && self.status == Status::Connecting
         {
-            self.started |= matches!(news, News::Started | News::Preamble);
+            self.started |= matches!(news, News::Started(_) | News::Preamble);
             self.fresh |= !self.started && *news == turned_away();
         }
         self.client.handle_input(self.now, input.clone());
