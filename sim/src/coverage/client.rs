@@ -48,6 +48,7 @@ labels! {
         Ended "Ended",
         NotOpened "NotOpened",
         NotRunning "Exited 90",
+        Unproven "Exited 90 unsaid",
         NotStarted "Exited 91, 92",
         Exited "Exited otherwise",
         Welcome "Welcome",
@@ -152,10 +153,11 @@ fn of_news(news: &News) -> ClientInput {
         News::Garbled(_) => ClientInput::Garbled,
         News::Ended => ClientInput::Ended,
         News::NotOpened(_) => ClientInput::NotOpened,
-        News::Exited(exit) => match exit.status {
-            ProgramExit::Code(EXIT_NOT_RUNNING) => ClientInput::NotRunning,
-            ProgramExit::Code(EXIT_ALREADY_RUNNING | EXIT_NOT_STARTED) => ClientInput::NotStarted,
-            ProgramExit::Code(_) | ProgramExit::Signal(_) => ClientInput::Exited,
+        News::Exited(exit) => match (exit.status, &exit.verdict) {
+            (ProgramExit::Code(EXIT_NOT_RUNNING), Some(_)) => ClientInput::NotRunning,
+            (ProgramExit::Code(EXIT_NOT_RUNNING), None) => ClientInput::Unproven,
+            (ProgramExit::Code(EXIT_ALREADY_RUNNING | EXIT_NOT_STARTED), Some(_)) => ClientInput::NotStarted,
+            (ProgramExit::Code(_) | ProgramExit::Signal(_), _) => ClientInput::Exited,
         },
         News::Frame(frame) => of_frame(frame),
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reattach::proto::limits::HEARTBEAT_INTERVAL;
-use reattach::proto::{Channel, Frame, GoneReason, InstanceId, ProgramExit, SessionId};
+use reattach::proto::verdict::EXIT_NOT_RUNNING;
+use reattach::proto::{Channel, Frame, GoneReason, InstanceId, ProgramExit, SessionId, Verdict};
 use reattach::session::client::{
     Attempt, Cause, Closed, Effect, Input, Launch, News, ProxyExit, Refused, Status, Way,
 };
@@ -344,7 +345,7 @@ impl<C: ClientMachine> ClientProcess<C> {
             if attempt == 0 || (attempt == current && self.linked) {
                 continue;
             }
-            for news in stale_news() {
+            for news in stale_news(self.machine.inner().instance()) {
                 let name = format!("{news:?}");
                 let mut machine = self.machine.clone();
                 machine.handle_input(self.now, Input::Transport(attempt, news));
@@ -477,14 +478,16 @@ fn machine_words<C: ClientMachine>(machine: &C, config_words: usize) -> Vec<u64>
 }
 
 /// One of each kind of news, of those that would change most.
-fn stale_news() -> [News; 6] {
-    let exit = |status| ProxyExit { status, verdict: None, last_words: String::new() };
+fn stale_news(instance: Option<InstanceId>) -> [News; 6] {
+    let exit = |status, verdict| ProxyExit { status, verdict, last_words: String::new() };
+    let (code, message) = (EXIT_NOT_RUNNING, String::new());
+    let gone = Verdict { code, reason: Some(GoneReason::Crashed), host: None, instance, message };
     [
         News::Started(None),
         News::Preamble,
         News::Ended,
         News::Frame(Frame::Data { channel: Channel::Output, seq: 1, payload: Bytes::new() }),
-        News::Exited(exit(ProgramExit::Code(reattach::proto::verdict::EXIT_NOT_RUNNING))),
-        News::Exited(exit(ProgramExit::Signal(9))),
+        News::Exited(exit(ProgramExit::Code(code), Some(gone))),
+        News::Exited(exit(ProgramExit::Signal(9), None)),
     ]
 }

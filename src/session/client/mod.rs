@@ -55,10 +55,10 @@ pub struct Client {
     session: SessionId,
     /// The instance that the session first met.
     instance: Option<InstanceId>,
-    /// The host that the session first came to: what others say of our server is nothing.
-    host: Option<HostId>,
     /// The attempt that is current, or was the last.
     attempt: Attempt,
+    /// The host that the session first came to: what others say of our server is nothing.
+    host: Option<HostId>,
     state: State,
     /// Failed attempts of this budget, or of the first attach.
     failures: u32,
