@@ -19,6 +19,7 @@ mod by_hand;
 mod crowded;
 mod crowds;
 mod editor;
+mod elsewhere;
 mod ending;
 mod examples;
 mod fake;

@@ -17,6 +17,9 @@ use crate::proxy::Proxy;
 /// Patience for anything that should be a matter of milliseconds on an idle machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What keeps the name of the host, beside the servers' directories: it outlives them all.
+pub(crate) const HOST: &str = ".host";
+
 /// A home directory.
 pub(crate) struct Place {
     home: PathBuf,
@@ -127,7 +130,7 @@ impl Place {
             .collect()
     }
 
-    /// The names of all files below this home.
+    /// The names of all files below this home, but for the name that the host has got.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         let mut directories = vec![self.home.clone()];
@@ -135,6 +138,7 @@ impl Place {
             for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
                 match entry.file_type().unwrap().is_dir() {
                     true => directories.push(entry.path()),
+                    false if entry.file_name() == HOST => {}
                     false => files.push(entry.path()),
                 }
             }

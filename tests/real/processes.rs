@@ -6,7 +6,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::place::{Place, becomes_so, wait_until};
+use crate::place::{HOST, Place, becomes_so, wait_until};
 
 impl Place {
     /// Every process that was started with this home, or one below it.
@@ -34,8 +34,9 @@ impl Place {
         let mut met = fs::read_dir(self.runtime()).unwrap();
         assert!(met.next().is_none(), "something is left in the runtime directory");
         let root = self.directory("any").parent().unwrap().to_owned();
-        if let Ok(mut entries) = fs::read_dir(root) {
-            assert!(entries.next().is_none(), "a directory is left");
+        if let Ok(entries) = fs::read_dir(root) {
+            let left: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            assert!(left.iter().all(|name| name == HOST), "a directory is left: {left:?}");
         }
     }
 }

@@ -298,7 +298,11 @@ impl Client {
         let cause = Cause::Exited(exit.status, exit.words());
         match exit.word() {
             Some(verdict) if self.is_elsewhere(verdict.host) => self.lose(now, Cause::OtherMachine, None),
-            Some(verdict) if verdict.code == EXIT_NOT_RUNNING && self.is_proven(verdict) => {
+            // A host that has no name has never had a server.
+            Some(Verdict { code: EXIT_NOT_RUNNING, host: None, .. }) if self.host.is_some() => {
+                self.lose(now, Cause::OtherMachine, None);
+            }
+            Some(verdict) if verdict.code == EXIT_NOT_RUNNING && self.is_about_ours(verdict) => {
                 self.end_not_running(verdict.reason.unwrap_or(GoneReason::Unknown), cause);
             }
             Some(_) | None if exit.status == ProgramExit::Code(EXIT_NOT_RUNNING) => {
@@ -308,11 +312,9 @@ impl Client {
         }
     }
 
-    /// Whether a verdict is about our server: it names the host that we came to, and the instance that
-    /// we have met, as far as we know them.
-    fn is_proven(&self, verdict: &Verdict) -> bool {
-        (self.host.is_none() || verdict.host == self.host)
-            && (self.instance.is_none() || verdict.instance == self.instance)
+    /// Whether a verdict is about our server, if we have met one.
+    fn is_about_ours(&self, verdict: &Verdict) -> bool {
+        self.instance.is_none() || verdict.instance == self.instance
     }
 
     /// The other side broke the protocol: a garbled link once, a bug if it goes on.
