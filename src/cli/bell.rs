@@ -159,7 +159,7 @@ impl Bell {
     }
 
     /// Answers whoever rings, for as long as it is polled.
-    pub(super) async fn answer(&self, client: &Client, echo: Echo, identifier: &str, host: &str) {
+    pub(super) async fn answer(&self, client: &Client, echo: &Echo, identifier: &str, host: &str) {
         loop {
             match rustix::net::accept(&self.listener) {
                 Ok(caller) => {
@@ -309,7 +309,7 @@ async fn ask(directory: &Directory, name: &OsStr, identifier: Option<&str>) -> i
 }
 
 /// The client's side of it.
-async fn talk(caller: OwnedFd, client: &Client, echo: Echo, identifier: &str, host: &str) -> io::Result<()> {
+async fn talk(caller: OwnedFd, client: &Client, echo: &Echo, identifier: &str, host: &str) -> io::Result<()> {
     check_own(&caller)?;
     rustix::io::fcntl_setfd(&caller, rustix::io::FdFlags::CLOEXEC)?;
     let caller = Polled::new(caller)?;

@@ -108,11 +108,11 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     }
     let mut traffic: FuturesUnordered<LocalBoxFuture<'_, Ending>> = FuturesUnordered::new();
     let echo = Echo::remember();
-    traffic.push(Box::pin(obey(client.clone(), wishes, echo)));
+    traffic.push(Box::pin(obey(client.clone(), wishes, echo.clone())));
     traffic.push(Box::pin(pump_input(client.clone(), input)));
     traffic.push(Box::pin(pump_output(client.clone(), output)));
     traffic.push(Box::pin(never_attached(client.clone())));
-    traffic.push(Box::pin(answer_bell(client.clone(), args.target(), echo)));
+    traffic.push(Box::pin(answer_bell(client.clone(), args.target(), echo.clone())));
     if args.network_notices == Switch::On {
         traffic.push(Box::pin(heed_network(client.clone(), echo)));
     }
@@ -297,7 +297,7 @@ async fn heed_network(client: Client, echo: Echo) -> Ending {
 /// Tries now whenever `reattach retry` asks for it.
 async fn answer_bell(client: Client, target: Target, echo: Echo) -> Ending {
     match Bell::hang() {
-        Ok(bell) => bell.answer(&client, echo, &target.identifier, &target.name()).await,
+        Ok(bell) => bell.answer(&client, &echo, &target.identifier, &target.name()).await,
         Err(why) => log::debug!("reattach retry will not reach this client: {why}"),
     }
     pending().await

@@ -8,7 +8,9 @@
 //! anything, wants the session back: that is told, and not read. A pipe or a file is nobody else's, and is
 //! read ahead.
 
+use std::cell::Cell;
 use std::io;
+use std::rc::Rc;
 
 use bytes::Bytes;
 use smol::future::or;
@@ -18,21 +20,30 @@ use crate::io::sleep::Sleep;
 use crate::io::stdio::Source;
 use crate::proto::limits::ACTIVITY_PACE;
 
-/// Whether the terminal showed what was typed when we began.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Echo(bool);
+/// Whether the terminal shows what is typed.
+#[derive(Clone, Debug)]
+pub(super) struct Echo {
+    /// It did when we began.
+    was_on: bool,
+    /// The last attempt whose transport was seen to ask.
+    asked_in: Rc<Cell<u64>>,
+}
 
 impl Echo {
     /// As it is now.
     pub(super) fn remember() -> Self {
-        Echo(Echo::is_on())
+        Echo { was_on: Echo::is_on(), asked_in: Rc::default() }
     }
 
     /// A hint that the way may be open: not heeded while a transport asks for a password or a passphrase, which
-    /// it does without showing it. Whoever asks has come through, and must not be ended under the user's hands.
-    pub(super) fn unless_asked(self, client: &Client, hint: impl FnOnce(&Client)) {
+    /// it does without showing it. Whoever asks has come through, and must not be ended under the user's hands,
+    /// nor when it has its answer.
+    pub(super) fn unless_asked(&self, client: &Client, hint: impl FnOnce(&Client)) {
         let is_opening = matches!(client.status(), Status::Connecting | Status::Reconnecting(_));
-        if is_opening && self.0 && !Echo::is_on() {
+        if self.was_on && !Echo::is_on() {
+            self.asked_in.set(client.attempt());
+        }
+        if is_opening && self.asked_in.get() == client.attempt() {
             log::debug!("a password is being typed: whoever asks for it is left alone");
         } else {
             hint(client);

@@ -17,7 +17,7 @@ use rustix::process::Pid;
 use serde::Deserialize;
 use smol::future::or;
 
-use crate::place::{PATIENCE, Place, signal};
+use crate::place::{HOST, PATIENCE, Place, signal};
 
 /// Retries that do not make a test wait, and as many as it takes.
 pub(crate) const RESTLESS: [&str; 8] =
@@ -102,8 +102,8 @@ impl Place {
     /// The identifier of the only server here, found by the directory that it has.
     pub(crate) fn only_identifier(&self) -> String {
         let root = self.directory("any").parent().unwrap().to_owned();
-        let names: Vec<_> =
-            std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let entries = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name());
+        let names: Vec<_> = entries.filter(|name| name != HOST).collect();
         assert_eq!(names.len(), 1, "{names:?}");
         names[0].to_str().unwrap().to_owned()
     }

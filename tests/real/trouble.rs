@@ -86,7 +86,7 @@ fn a_link_or_a_file_in_the_way_is_named() {
     std::fs::write(&state, "").unwrap();
     complains(&place, "/w\\\" is not a directory", EXIT_LOST);
     std::fs::remove_file(&state).unwrap();
-    std::fs::remove_dir(&parent).unwrap();
+    std::fs::remove_dir_all(&parent).unwrap();
     symlink("/tmp", &parent).unwrap();
     complains(&place, "/reattach\\\" is not a directory", EXIT_LOST);
 }
