@@ -101,6 +101,11 @@ promises! {
     OutsideIsInside "outside-is-inside" Safety,
     /// Every request is answered once at most, and by a server that knows its buffer.
     ResolvedOnce "resolved-once" Safety,
+    /// What a user asks for is done, at once where nothing stands in its way, and is told as what it is.
+    WishObeyed "wish-obeyed" Safety,
+    /// Whoever waits for something waits for as long as that has, and nobody is kept waiting by somebody who
+    /// does not need it.
+    WaitsItsTime "waits-its-time" Safety,
     /// A server ends for the reason that it gives.
     EndJustified "end-justified" Safety,
     /// A client is refused for the reason that it is given.

@@ -128,7 +128,7 @@ fn draw_work(dice: &mut Dice) -> Act {
 fn draw_wish(dice: &mut Dice) -> Act {
     match dice.below(18) {
         0 => Act::Finish,
-        1 => Act::Signal(dice.pick(&[2, 15])),
+        1 => Act::Signal(dice.pick(&[2, 15, 10, 10, 10])),
         2 => Act::Close,
         3..6 => Act::Retry,
         6..12 => Act::Restart,

@@ -5,14 +5,14 @@
 
 use reattach::proto::limits::{NETWORK_PROBE_TIMEOUT, PROBE_TIMEOUT};
 use reattach::proto::verdict::EXIT_NOT_RUNNING;
-use reattach::proto::{ProgramExit, Seq, SessionId, encode};
+use reattach::proto::{Frame, ProgramExit, Seq, SessionId, encode};
 use reattach::session::client::{Attempt, Cause, Client, Effect, Input, Launch, News, Status, Way};
 use reattach::session::{First, Time};
 
 use super::availability::Account;
 use super::death::Death;
 use super::editor::Editor;
-use super::judge::{Comeback, SignsOfLife};
+use super::judge::{Comeback, SignsOfLife, Wishes};
 use super::link::Link;
 use super::queue::{Alarm, EventKind};
 use super::{ClientId, LinkId, ServerId, World};
@@ -59,6 +59,7 @@ pub(super) struct Session {
     /// A proxy has run for it, on the host that is its own from then on.
     pub(super) has_home: bool,
     pub(super) closed_by_user: bool,
+    pub(super) wishes: Wishes,
     /// Its client was killed.
     pub(super) death: Option<Death>,
     /// A byte of its links was changed on the way.
@@ -104,6 +105,7 @@ impl<K: Kit> World<'_, K> {
             server: None,
             opened: false,
             has_home: false,
+            wishes: Wishes::default(),
             closed_by_user: false,
             death: None,
             tainted: false,
@@ -187,7 +189,7 @@ impl<K: Kit> World<'_, K> {
         self.client_settle(client);
     }
 
-    fn is_suspended(&self, client: ClientId) -> bool {
+    pub(super) fn is_suspended(&self, client: ClientId) -> bool {
         let limit = reattach::proto::limits::SUSPENSION_MIN;
         let due = self.clients[client as usize].machine.inner().poll_timeout();
         due.is_some_and(|due| self.laptop_now() >= due + limit)
@@ -224,11 +226,11 @@ impl<K: Kit> World<'_, K> {
                         self.close_link(link, bye);
                     }
                 }
-                Effect::Deliver(_, payload) => self.on_delivery(client, &payload),
-                Effect::Finished(_) => self.on_finished(client),
+                Effect::Deliver(channel, payload) => self.on_delivery(client, channel, &payload),
+                Effect::Finished(channel) => self.on_finished(client, channel),
                 Effect::Status(status, cause) => self.on_client_status(client, status, &cause),
                 Effect::Ignored(_) => {}
-                Effect::Rejected(_) => self.on_rejected(client),
+                Effect::Rejected(why) => self.judge_rejected(client, why),
             }
         }
     }
@@ -274,6 +276,7 @@ impl<K: Kit> World<'_, K> {
         self.judge(Promise::EndAbsorbing, leaves, || format!("client {name} went from {before} to {status}"));
         self.judge_loss(client, &before, &status, cause);
         self.judge_count(client, &before, &status);
+        self.judge_first_end(client, &before, &status);
         self.judge_calm(client, &status);
         match &status {
             Status::Connecting | Status::HeartbeatMissed(_) => {}
@@ -358,6 +361,7 @@ impl<K: Kit> World<'_, K> {
                 break;
             };
             debug_assert_eq!(attempt, link.attempt, "frames are only given for the open transport");
+            link.greeted_server |= matches!(frame, Frame::Hello(_));
             if let Some(seq) = frame.seq() {
                 if seq <= process.sent {
                     self.goals.reach(Goal::SentAgain);

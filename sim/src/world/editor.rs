@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use reattach::proto::Channel;
 use reattach::session::client::Input;
 
 use super::program::{ANSWER_BYTES, Answer};
@@ -126,8 +127,16 @@ impl<K: Kit> World<'_, K> {
                     self.soon(EventKind::UserSend, client);
                 }
             }
-            Act::Finish => self.user_sends(client, Input::Finish),
-            Act::Signal(signal) => self.user_sends(client, Input::Signal(signal)),
+            Act::Finish => {
+                let session = self.clients[client as usize].session;
+                self.user_sends(client, Input::Finish);
+                self.sessions[session as usize].wishes.finished = true;
+            }
+            Act::Signal(signal) => {
+                let session = self.clients[client as usize].session;
+                self.sessions[session as usize].wishes.signals += 1;
+                self.user_sends(client, Input::Signal(signal));
+            }
             Act::Close => self.close_client(client),
             Act::Type => self.user_sends(client, Input::Activity),
             Act::Retry => self.wake_client(client, Input::Retry),
@@ -152,7 +161,10 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn close_client(&mut self, client: ClientId) {
         let process = &self.clients[client as usize];
         self.sessions[process.session as usize].closed_by_user = true;
+        // Who notices only now that it has slept may give the link up before it hears of the wish.
+        let link = process.link.filter(|_| !self.is_suspended(client));
         self.user_input(client, Input::Close);
+        self.judge_close(client, link);
     }
 
     /// Starting over means something only where the session is over; before, the machine ignores it.
@@ -204,22 +216,15 @@ impl<K: Kit> World<'_, K> {
             let now = self.laptop_now();
             let process = &mut self.clients[client as usize];
             process.comeback.acted(now, &process.status);
+            let session = process.session;
+            self.sessions[session as usize].wishes.requests += 1;
             self.client_input(client, Input::Send(payload));
         }
     }
 
-    /// What was not taken: only what came after the end, or when there was no room.
-    pub(super) fn on_rejected(&mut self, client: ClientId) {
-        let name = self.letter(client);
-        let process = &self.clients[client as usize];
-        let expected = process.editor.ended || !process.machine.inner().has_room();
-        self.judge(Promise::ResolvedOnce, expected, || {
-            format!("client {name} had room and did not take a message")
-        });
-    }
-
     /// The machine hands something to the application.
-    pub(super) fn on_delivery(&mut self, client: ClientId, payload: &Bytes) {
+    pub(super) fn on_delivery(&mut self, client: ClientId, channel: Channel, payload: &Bytes) {
+        self.judge_output_end(client, channel == Channel::Errors, false);
         let name = self.letter(client);
         let answer = Answer::read(payload);
         let process = &mut self.clients[client as usize];
@@ -230,7 +235,7 @@ impl<K: Kit> World<'_, K> {
         let ended = process.editor.ended;
         let editor = &mut process.editor;
         let due = editor.output.unwrap_or(if newcomer { answer.output } else { 0 });
-        let in_order = answer.output == due || tainted;
+        let in_order = (answer.output == due && answer.of_errors == (channel == Channel::Errors)) || tainted;
         editor.output = Some(due + 1);
         editor.untaken += 1;
         let mut once = true;
@@ -252,7 +257,7 @@ impl<K: Kit> World<'_, K> {
             format!("client {name} delivers output {} after its session's end", answer.output)
         });
         self.judge(Promise::DeliveredOnce, in_order, || {
-            format!("output {} came to client {name} where {due} was due", answer.output)
+            format!("output {} came to client {name} on {channel:?} where {due} was due", answer.output)
         });
         self.judge(Promise::ResolvedOnce, once && (answer.known || tainted), || {
             if once {
@@ -263,7 +268,8 @@ impl<K: Kit> World<'_, K> {
         });
     }
 
-    pub(super) fn on_finished(&mut self, client: ClientId) {
+    pub(super) fn on_finished(&mut self, client: ClientId, channel: Channel) {
+        self.judge_output_end(client, channel == Channel::Errors, true);
         let editor = &mut self.clients[client as usize].editor;
         editor.untaken += 1;
         let take = !editor.taking && editor.stalls == 0;

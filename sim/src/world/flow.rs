@@ -242,6 +242,8 @@ impl<K: Kit> World<'_, K> {
                 if link.decoder.buffered_bytes() > 0 {
                     self.goals.reach(Goal::CutMidFrame);
                 }
+                let now = self.laptop_now();
+                self.links[id as usize].ended_at.get_or_insert(now);
                 self.link_news(id, News::Ended);
             }
             Mark::Exit => {

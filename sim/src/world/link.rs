@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use reattach::proto::limits::FRAME_BYTES_MAX;
-use reattach::proto::{Bye, Decoder, Frame, Notice, PreambleScanner, ProgramExit, Verdict, encode};
+use reattach::proto::{
+    Bye, ByeReason, Decoder, Frame, Notice, PreambleScanner, ProgramExit, Verdict, encode,
+};
+use reattach::session::Time;
 use reattach::session::client::{Attempt, Launch, News, ProxyExit, Way};
 
 use super::fault::Weather;
@@ -54,7 +57,7 @@ pub(super) struct Link {
     /// Nothing was opened for its session before, or what was cannot have started anything.
     pub(super) initial: bool,
     stage: Stage,
-    dial_until: Option<reattach::session::Time>,
+    dial_until: Option<Time>,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
     pub(super) proxy: Option<ProxyId>,
@@ -63,6 +66,12 @@ pub(super) struct Link {
     /// The proxy's lines on standard error.
     pub(super) lines: Vec<String>,
     pub(super) scanner: PreambleScanner,
+    /// The client has written its Hello.
+    pub(super) greeted_server: bool,
+    /// Why the client has said goodbye at its end.
+    pub(super) last_word: Option<ByeReason>,
+    /// When the client was told that its output has ended, by the laptop's clock.
+    pub(super) ended_at: Option<Time>,
     /// What came and is not known to be frames.
     pub(super) greeting: BytesMut,
     pub(super) greeted: bool,
@@ -89,7 +98,7 @@ pub(super) struct Link {
     /// Its Hello found the server in another session's hands.
     pub(super) met_stranger: bool,
     /// The client was given the exit status, and will be given it again.
-    told_gone: bool,
+    pub(super) told_gone: bool,
     told_twice: bool,
 }
 
@@ -146,6 +155,9 @@ impl<K: Kit> World<'_, K> {
             elsewhere: false,
             lines: Vec::new(),
             scanner: PreambleScanner::new(),
+            greeted_server: false,
+            last_word: None,
+            ended_at: None,
             greeting: BytesMut::new(),
             greeted: false,
             decoder: Decoder::new(),
@@ -262,6 +274,7 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn close_link(&mut self, id: LinkId, bye: Option<Bye>) {
         let link = &mut self.links[id as usize];
         let wire = link.wire(&self.scenario.setting, &self.weather);
+        link.last_word = bye.as_ref().map(|bye| bye.reason);
         if link.stage == Stage::Open {
             if let Some(bye) = bye.map(Frame::Bye) {
                 self.trace.frame_sent(self.now, trace::Wire::Up(id), &bye);

@@ -15,7 +15,13 @@ use crate::check::{Goal, Promise};
 use crate::machine::{Kit, ServerMachine as _};
 
 /// Bytes of an answer before its padding.
-pub(super) const ANSWER_BYTES: usize = 13;
+pub(super) const ANSWER_BYTES: usize = 14;
+
+/// One answer in so many is said on standard error, as somebody does who warns.
+const WARNS_EVERY: u32 = 5;
+
+/// The signal that this program counts, and goes on; all others end it.
+const COUNTED_SIGNAL: u8 = 10;
 
 /// Something for the program.
 #[derive(Clone, Debug)]
@@ -29,7 +35,7 @@ pub(super) enum Delivery {
 pub(super) struct Program {
     deliveries: VecDeque<Delivery>,
     /// An answer that waits for room.
-    waiting: Option<Bytes>,
+    waiting: Option<(Channel, Bytes)>,
     /// By tag: the next request, and the buffers that are open as bits of their number.
     sessions: BTreeMap<u32, (u32, u128)>,
     outputs: u32,
@@ -40,6 +46,16 @@ pub(super) struct Program {
     /// The end that it has come to.
     pub(super) exit: Option<ProgramExit>,
     told: bool,
+    pub(super) ledger: Ledger,
+}
+
+/// What the program was given, whatever became of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    /// Requests, by tag.
+    pub(super) requests: BTreeMap<u32, u32>,
+    pub(super) signals: u32,
+    pub(super) input_ends: u32,
 }
 
 /// What the program says.
@@ -52,6 +68,8 @@ pub(super) struct Answer {
     pub(super) request: u32,
     /// Whether the buffer was known.
     pub(super) known: bool,
+    /// Whether it was said on standard error.
+    pub(super) of_errors: bool,
 }
 
 impl Answer {
@@ -62,6 +80,7 @@ impl Answer {
             tag: bytes.try_get_u32_le().unwrap_or(u32::MAX),
             request: bytes.try_get_u32_le().unwrap_or(u32::MAX),
             known: bytes.try_get_u8().unwrap_or_default() == 1,
+            of_errors: bytes.try_get_u8().unwrap_or_default() == 1,
         }
     }
 
@@ -71,6 +90,7 @@ impl Answer {
         payload.put_u32_le(self.tag);
         payload.put_u32_le(self.request);
         payload.put_u8(u8::from(self.known));
+        payload.put_u8(u8::from(self.of_errors));
         payload.resize(bytes.max(ANSWER_BYTES), 0);
         payload.freeze()
     }
@@ -85,6 +105,7 @@ impl Program {
 
 impl<K: Kit> World<'_, K> {
     pub(super) fn program_deliver(&mut self, server: ServerId, delivery: Delivery) {
+        self.judge_delivery(server, &delivery);
         self.servers[server as usize].program.deliveries.push_back(delivery);
         self.program_wake(server);
     }
@@ -139,6 +160,7 @@ impl<K: Kit> World<'_, K> {
         self.server_input(server, Input::Consumed(1));
         match delivery {
             Delivery::Request(payload) => self.program_answer(server, &payload),
+            Delivery::Signal(COUNTED_SIGNAL) => {}
             Delivery::Signal(signal) => self.program_ends(server, ProgramExit::Signal(i32::from(signal))),
             Delivery::InputEnd => self.program_ends(server, ProgramExit::Code(0)),
         }
@@ -162,9 +184,11 @@ impl<K: Kit> World<'_, K> {
             *buffers |= buffer;
         }
         let known = *buffers & buffer != 0;
-        let answer = Answer { output: program.outputs, tag, request: number, known };
+        let of_errors = program.outputs % WARNS_EVERY == WARNS_EVERY - 1;
+        let answer = Answer { output: program.outputs, tag, request: number, known, of_errors };
+        let channel = if of_errors { Channel::Errors } else { Channel::Output };
         program.outputs += 1;
-        program.waiting = Some(answer.write(size));
+        program.waiting = Some((channel, answer.write(size)));
         self.judge(Promise::DeliveredOnce, number == due || tainted, || {
             format!("request {number} of session {tag} came to server {server} where {due} was due")
         });
@@ -176,9 +200,9 @@ impl<K: Kit> World<'_, K> {
         }
     }
 
-    fn program_says(&mut self, server: ServerId, answer: Bytes) {
+    fn program_says(&mut self, server: ServerId, (channel, answer): (Channel, Bytes)) {
         self.servers[server as usize].program.said += 1;
-        self.server_input(server, Input::Output(Channel::Output, answer));
+        self.server_input(server, Input::Output(channel, answer));
     }
 
     /// The program comes to its end, and the server learns it when there is room for the word.
@@ -198,6 +222,7 @@ impl<K: Kit> World<'_, K> {
         program.told = true;
         let exit = program.exit.expect("it has ended");
         self.server_input(server, Input::OutputFinished(Channel::Output));
+        self.server_input(server, Input::OutputFinished(Channel::Errors));
         self.server_input(server, Input::Exited(exit));
     }
 }

@@ -5,6 +5,7 @@
 //! server   what servers keep, whom they let in, why they end
 //! launch   what proxies ask for
 //! life     how long a client may wait for a sign of life
+//! wish     what was asked for was done
 //! comeback when a client may try to come back, and when it must
 //! ```
 //!
@@ -15,6 +16,7 @@ mod launch;
 mod life;
 mod server;
 mod truth;
+mod wish;
 
 use std::fmt;
 
@@ -27,7 +29,9 @@ use reattach::proto::{GoneReason, ProgramExit};
 use reattach::session::client::{Cause, Closed, Refused, Status};
 use reattach::session::{First, Time};
 pub(super) use truth::{Paper, ServerTruth, garbled};
+pub(super) use wish::Wishes;
 
+use super::link::Link;
 use super::{ClientId, ServerId, World};
 use crate::check::{Goal, Promise, timer_moves_on};
 use crate::machine::Kit;
@@ -63,6 +67,10 @@ impl<K: Kit> World<'_, K> {
         }
         let met = process.inner().instance();
         let same = server == Some(first) && met == Some(self.servers[first as usize].instance);
+        let noise = process.link.map_or(0, |link| self.links[link as usize].noise);
+        self.judge(Promise::BoundedMemory, noise <= NOISE_BYTES_MAX, || {
+            format!("client {name} is attached behind {noise} bytes that are not the protocol")
+        });
         self.judge(Promise::SameInstance, same || tainted, || {
             format!("client {name} met server {first} and is attached to {server:?}")
         });
@@ -121,7 +129,7 @@ impl<K: Kit> World<'_, K> {
         let proxy = link.proxy.map(|proxy| &self.proxies[proxy as usize]);
         match refused {
             Refused::TakenOver => self.servers.iter().any(|server| server.truth.was_taken_from(session.id)),
-            Refused::Busy => link.met_stranger,
+            Refused::Busy => link.met_stranger && !self.asked_to_take_over(client),
             Refused::AlreadyRunning => link.first && proxy.is_some_and(|proxy| proxy.truth.holder.is_some()),
             Refused::NotStarted(_) => link.first && proxy.is_some_and(|proxy| self.could_not_start(proxy)),
             // Nothing was heard of the proxy, so that it cannot have carried a Hello.
@@ -131,7 +139,14 @@ impl<K: Kit> World<'_, K> {
                 let tried = !link.turned_away || self.tried_enough(client);
                 ended && tried && self.owned_by(session.id).is_none()
             }
-            Refused::Protocol(_) => link.noise > NOISE_BYTES_MAX,
+            // At once before a proxy was heard; later as often in a row as a budget has attempts.
+            Refused::Protocol(_) => {
+                let noisy = |link: &&Link| link.client == client && link.noise > NOISE_BYTES_MAX;
+                let times =
+                    self.links.iter().filter(noisy).filter(|other| other.session == link.session).count();
+                let enough = times >= self.scenario.setting.attempts_max as usize;
+                link.noise > NOISE_BYTES_MAX && (enough || (link.initial && !link.started))
+            }
             Refused::Gap(_) => false,
         }
     }

@@ -12,8 +12,8 @@ use super::FIN_FRAMES;
 use crate::check::{Goal, Promise};
 use crate::machine::{Kit, ServerMachine as _};
 
-/// Frames that come over the frame bound of a server: the end of its program's output, and of the program.
-pub(super) const EXIT_FRAMES: u64 = 2;
+/// Frames that come over the frame bound of a server: the ends of its program's outputs, and of the program.
+pub(super) const EXIT_FRAMES: u64 = 3;
 
 /// Who had the server before a Hello.
 pub(in crate::world) struct Before {
