@@ -146,7 +146,7 @@ faults! {
     /// The editor takes nothing.
     EditorStall "editor-stall" client lasting recoverable [],
     /// ssh prints that many bytes before the proxy does.
-    Noise "noise" client lasting recoverable [200, 5, 3000, 60_000],
+    Noise "noise" client lasting recoverable [200, 5, 3000, 60_000, 70_000],
     /// One byte is changed on its way.
     Corrupt "corrupt" client at_once hostile [],
     /// ssh fails.

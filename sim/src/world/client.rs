@@ -12,7 +12,7 @@ use reattach::session::{First, Time};
 use super::availability::Account;
 use super::death::Death;
 use super::editor::Editor;
-use super::judge::{Comeback, SignsOfLife, Wishes};
+use super::judge::{Comeback, SignsOfLife, Waits, Wishes};
 use super::link::Link;
 use super::queue::{Alarm, EventKind};
 use super::{ClientId, LinkId, ServerId, World};
@@ -43,6 +43,7 @@ pub(super) struct ClientProcess<C> {
     /// The outage's last state was exhausted.
     exhausted: bool,
     pub(super) life: SignsOfLife,
+    pub(super) waits: Waits,
     /// Its process is no more.
     pub(super) is_killed: bool,
 }
@@ -90,6 +91,7 @@ impl<K: Kit> World<'_, K> {
             account: Account::default(),
             exhausted: false,
             life: SignsOfLife::default(),
+            waits: Waits::default(),
             is_killed: false,
         });
         self.client_effects(client);
@@ -216,6 +218,7 @@ impl<K: Kit> World<'_, K> {
                     self.judge(Promise::OneTransport, link.is_some(), || {
                         format!("client {name} closes attempt {attempt}, which is not open")
                     });
+                    self.clients[client as usize].waits.closed = link;
                     if let Some(link) = link {
                         let (now, started) = (self.laptop_now(), self.links[link as usize].started);
                         let attempts_max = self.scenario.setting.attempts_max;
@@ -275,6 +278,7 @@ impl<K: Kit> World<'_, K> {
         let leaves = !before.is_final() || (!left && restarts) || matches!(status, Status::Closed(_));
         self.judge(Promise::EndAbsorbing, leaves, || format!("client {name} went from {before} to {status}"));
         self.judge_loss(client, &before, &status, cause);
+        self.judge_given_up(client, cause);
         self.judge_count(client, &before, &status);
         self.judge_first_end(client, &before, &status);
         self.judge_calm(client, &status);
@@ -377,6 +381,8 @@ impl<K: Kit> World<'_, K> {
             }
         }
         if wrote {
+            let now = self.laptop_now();
+            self.clients[client as usize].waits.wrote_at = now;
             self.schedule_up(id);
         }
     }

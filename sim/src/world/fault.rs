@@ -274,6 +274,8 @@ impl<K: Kit> World<'_, K> {
             FaultKind::HostClockJump => {
                 self.host.clock += fault.duration;
                 self.note_unnoticed_sleep();
+                let now = self.host_now();
+                self.servers.iter_mut().for_each(|server| server.truth.dues.woke(now));
                 self.reset_proxy_alarms();
                 self.reset_server_alarms();
             }
@@ -421,6 +423,7 @@ impl<K: Kit> World<'_, K> {
             let process = &mut self.clients[client as usize];
             process.life.delayed(now);
             process.comeback.delayed(now);
+            process.waits.woke_at = now;
             process.alarm.clear();
             if self.weather.sleeps == 0 && process.hangs == 0 {
                 self.client_settle(client);

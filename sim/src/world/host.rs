@@ -170,6 +170,10 @@ impl Host {
         if held && self.starter.is_empty() { std::mem::take(&mut self.starter_waiters) } else { Vec::new() }
     }
 
+    pub(super) fn holds_starter(&self, process: Process) -> bool {
+        self.starter.contains(&process)
+    }
+
     pub(super) fn starter_is_free(&self) -> bool {
         self.starter.is_empty()
     }

@@ -230,6 +230,7 @@ impl<K: Kit> World<'_, K> {
                     self.proxies[id as usize].steps.push_front(Step::TakeStarter);
                     return;
                 }
+                self.proxies[id as usize].truth.asked.has_starter = true;
                 self.proxy_input(id, Input::StarterTaken);
             }
             Step::DropStarter => self.drop_starter(Process::Proxy(id)),
@@ -256,6 +257,7 @@ impl<K: Kit> World<'_, K> {
                 let last_recorded = self.last_recorded();
                 let truth = &mut self.proxies[id as usize].truth;
                 (truth.last_recorded, truth.last_word) = (last_recorded, last_word);
+                truth.asked.seen = evidence.record.map(|record| record.instance.0);
                 if lock != Lock::Free {
                     truth.sought = seen;
                 }
@@ -300,6 +302,7 @@ impl<K: Kit> World<'_, K> {
             Step::ConnectInput => self.connect_input(id),
             Step::ConnectOutput(conn, record) => self.connect_output(id, conn, record),
             Step::Relay => {
+                self.judge_relay(id);
                 self.film(|_| trace::Mark::ProxyRelays { proxy: id });
                 let proxy = &mut self.proxies[id as usize];
                 proxy.relaying = true;

@@ -181,6 +181,21 @@ impl<K: Kit> World<'_, K> {
         let now = self.host_now();
         let process = &mut self.servers[id as usize];
         if let Some(machine) = process.machine.as_mut().filter(|_| process.alive) {
+            let dues = &mut process.truth.dues;
+            match &input {
+                Input::Consumed(_) => drop(dues.owes_ack_since.get_or_insert(now)),
+                Input::Transport(transport, News::Heard | News::Frame(_))
+                    if machine.inner().attached() == Some(*transport) =>
+                {
+                    dues.heard(now);
+                }
+                Input::Transport(..)
+                | Input::Opened(_)
+                | Input::Output(..)
+                | Input::OutputFinished(_)
+                | Input::Exited(_)
+                | Input::Stop(_) => {}
+            }
             machine.handle_input(now, input);
             self.server_effects(id);
         }
@@ -267,6 +282,8 @@ impl<K: Kit> World<'_, K> {
         let before = std::mem::replace(&mut process.status, status);
         match status {
             Status::Attached(_) => {
+                process.truth.dues.heard(now);
+                process.truth.dues.owes_ack_since = None;
                 process.truth.met = true;
                 process.truth.detached_at = None;
             }
@@ -274,6 +291,7 @@ impl<K: Kit> World<'_, K> {
             Status::Ended(_) => {}
         }
         if *cause == Cause::Silence {
+            self.judge_silence(id);
             self.goals.reach(Goal::ServerSilence);
         } else if *cause == Cause::Takeover {
             self.goals.reach(Goal::Takeover);
@@ -304,6 +322,9 @@ impl<K: Kit> World<'_, K> {
                 };
                 self.trace.frame_sent(self.now, trace::Wire::Down(transport as ConnId), &frame);
                 process.truth.exit_sent |= matches!(frame, Frame::Exit { .. });
+                if matches!(frame, Frame::Ack(_)) {
+                    process.truth.dues.owes_ack_since = None;
+                }
                 self.scratch.clear();
                 encode(&frame, &mut self.scratch);
                 conn.down.push(self.now, &WIRE, &self.scratch);
@@ -358,6 +379,8 @@ impl<K: Kit> World<'_, K> {
         process.truth.terminated = true;
         if process.machine.is_some() {
             self.server_input(id, Input::Stop(reason));
+            let ends = self.servers[id as usize].has_ended();
+            self.judge(Promise::WishObeyed, ends, || format!("server {id} is told to stop, and does not"));
             self.server_settle(id);
         } else {
             // Nothing is set up that could be taken down in order.
@@ -368,6 +391,8 @@ impl<K: Kit> World<'_, K> {
 
     /// What came while it was stopped.
     pub(super) fn server_resumes(&mut self, id: ServerId) {
+        let now = self.host_now();
+        self.servers[id as usize].truth.dues.woke(now);
         if std::mem::take(&mut self.servers[id as usize].terminated) {
             self.server_terminated(id);
         }

@@ -310,6 +310,9 @@ impl<K: Kit> World<'_, K> {
             return;
         };
         let GivenUp { lasted, least, most, grace, hinted, by_activity } = given_up;
+        if *cause == Cause::OpenTimeout {
+            self.judge_own_sleep(client, now - lasted, least);
+        }
         if *cause == Cause::OpenTimeout && !hinted {
             self.judge(Promise::AttemptsPaced, lasted >= least, || {
                 format!("client {name} gives an open up after {lasted:?}, {least:?} were due")

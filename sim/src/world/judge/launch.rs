@@ -8,6 +8,7 @@ use reattach::session::{LaunchConfig, Time};
 use super::super::host::Process;
 use super::super::proxy::Proxy;
 use super::super::{ProxyId, ServerId, World};
+use super::due::Asked;
 use crate::check::{Promise, changes_the_host};
 use crate::machine::{Kit, LaunchMachine as _};
 
@@ -33,6 +34,7 @@ pub(in crate::world) struct LaunchTruth {
     /// Its time to start a server was over before it came to it; or the host slept for about as long
     /// as it would have waited, which it cannot tell from waiting.
     pub(in crate::world) late: bool,
+    pub(in crate::world) asked: Asked,
     /// Whom it told to end, and when by the host's clock.
     told_to_end: Option<(ServerId, Time)>,
 }
@@ -49,6 +51,7 @@ impl<K: Kit> World<'_, K> {
         self.judge(Promise::NeverSpawn, may || !changes_the_host(effect), || {
             format!("proxy {id} serves a reconnect and {effect}")
         });
+        self.judge_asked(id, effect);
         match effect {
             Effect::Signal(holder, signal) => {
                 let asked = wish == Wish::Replace;

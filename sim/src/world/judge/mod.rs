@@ -5,6 +5,7 @@
 //! server   what servers keep, whom they let in, why they end
 //! launch   what proxies ask for
 //! life     how long a client may wait for a sign of life
+//! due      how long whoever waits has to
 //! wish     what was asked for was done
 //! comeback when a client may try to come back, and when it must
 //! ```
@@ -12,6 +13,7 @@
 //! What clients say is judged here.
 
 mod comeback;
+mod due;
 mod launch;
 mod life;
 mod server;
@@ -21,6 +23,7 @@ mod wish;
 use std::fmt;
 
 pub(super) use comeback::Comeback;
+pub(super) use due::Waits;
 pub(super) use launch::LaunchTruth;
 pub(super) use life::SignsOfLife;
 use reattach::proto::limits::NOISE_BYTES_MAX;
@@ -183,6 +186,7 @@ impl<K: Kit> World<'_, K> {
     #[inline]
     pub(super) fn judge_client(&mut self, client: ClientId) {
         self.judge_promptness(client);
+        self.judge_says_something(client);
         let name = self.letter(client);
         let process = &self.clients[client as usize];
         let machine = process.inner();

@@ -52,7 +52,13 @@ impl<K: Kit> World<'_, K> {
         self.checks.judge(self.now, Promise::BoundedMemory, bounded, || {
             format!("server {id} keeps {frames} frames for {senders} clients, {outbox:?}, {inbox:?}")
         });
-        if let Some(transport) = machine.attached() {
+        let attached = machine.attached();
+        self.judge_owed(id);
+        let Some(machine) = &self.servers[id as usize].machine else {
+            return;
+        };
+        let machine = machine.inner();
+        if let Some(transport) = attached {
             let latest = self.now + self.host.clock + SILENCE_MAX;
             let due = machine.poll_timeout();
             self.checks.judge(
@@ -127,6 +133,9 @@ impl<K: Kit> World<'_, K> {
         }
         if accepted && owner && before.attached.is_some() {
             self.goals.reach(Goal::ZombieDisplaced);
+        }
+        if let Some(old) = before.attached.filter(|old| accepted && *old != u64::from(conn)) {
+            self.judge_displaced(id, ConnId::try_from(old).expect("transports are connections"));
         }
         if owner && hello.attempt <= newest {
             self.goals.reach(Goal::StaleAttempt);

@@ -9,6 +9,7 @@ use reattach::session::launch::Lock;
 use super::super::client::Session;
 use super::super::server::ServerProcess;
 use super::super::{ClientId, ConnId, LinkId, ServerId, World};
+use super::due::Dues;
 use crate::machine::{Kit, ServerMachine as _};
 
 /// Time between the word that a server is about to be replaced and the signal.
@@ -77,6 +78,8 @@ pub(in crate::world) struct ServerTruth {
     pub(in crate::world) owners: Vec<SessionId>,
     /// The highest attempt of its owner that it accepted.
     pub(in crate::world) owner_attempt: u64,
+    /// What it owes and waits for.
+    pub(in crate::world) dues: Dues,
 }
 
 impl ServerTruth {
