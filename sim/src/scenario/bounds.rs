@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use reattach::proto::limits::PAYLOAD_BYTES_MAX;
+
 use super::FaultKind;
 use super::text::{shown, time};
 
@@ -100,8 +102,8 @@ pub(super) const REQUESTS: Whole = whole("count of requests", 1, REQUESTS_MAX as
 /// See [`DURATION`].
 pub(super) const EVERY: Span = span("time between requests", Duration::ZERO, HOUR);
 
-/// Larger than any window that is drawn, small enough that a slow link carries it within a heartbeat.
-pub(super) const REQUEST_BYTES: Whole = whole("size of a request", 1, 4096);
+/// As large as a frame may be.
+pub(super) const REQUEST_BYTES: Whole = whole("size of a request", 1, PAYLOAD_BYTES_MAX as u64);
 
 /// The numbers that systems give to signals.
 pub(super) const SIGNAL: Whole = whole("signal", 1, 64);

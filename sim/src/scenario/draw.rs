@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use reattach::proto::limits::PAYLOAD_BYTES_MAX;
 use reattach::session::First;
 
 use super::{Act, Entry, Fault, FaultKind, Mode, Scenario, Setting, User, What};
@@ -16,6 +17,9 @@ const PURPOSE: u64 = 1;
 
 /// Tells the deaths of clients, which are drawn on their own, from the rest.
 const DEATHS: u64 = 3;
+
+/// And what seldom happens.
+const EXTREMES: u64 = 5;
 
 /// The scenario of a seed.
 pub fn draw(seed: u64) -> Scenario {
@@ -30,6 +34,7 @@ pub fn draw(seed: u64) -> Scenario {
         draw_outage(&mut dice, duration, clients, &mut entries);
     }
     draw_death(seed, duration, clients, &mut setting, &mut entries);
+    draw_extremes(seed, duration, clients, &mut setting, &mut entries);
     entries.sort_by_key(|entry| entry.at);
     Scenario { seed, mode, duration, setting, entries }
 }
@@ -89,6 +94,35 @@ fn draw_death(seed: u64, duration: Duration, clients: u8, setting: &mut Setting,
         fault(FaultKind::SshFail, cut, Some(1), lifetime * 2);
         let open = User { client: 1, act: Act::Open(First::Takeover) };
         entries.push(Entry { at: opened, what: What::User(open) });
+    }
+}
+
+/// What seldom happens and must be seen: messages as large as they may be, where the link can carry them, and
+/// a Hello that is held up until a newer one was accepted.
+fn draw_extremes(
+    seed: u64,
+    duration: Duration,
+    clients: u8,
+    setting: &mut Setting,
+    entries: &mut Vec<Entry>,
+) {
+    let mut dice = Dice::new(seed, EXTREMES);
+    let client = u8::try_from(dice.below(clients.into())).expect("few");
+    let at = dice.within(duration * 3 / 4);
+    if dice.one_in(32) {
+        setting.bandwidth = setting.bandwidth.max(50_000);
+        setting.latency = setting.latency.min(Duration::from_millis(20));
+        let bytes = u32::try_from(PAYLOAD_BYTES_MAX).expect("a mebibyte") - dice.pick(&[0, 0, 1]);
+        let act = Act::Send { count: 1 + dice.below(2), every: Duration::from_secs(1), bytes };
+        entries.push(Entry { at, what: What::User(User { client, act }) });
+    }
+    if dice.one_in(8) {
+        let mut fault = |kind, at, duration| {
+            let target = Some(client);
+            entries.push(Entry { at, what: What::Fault(Fault { kind, target, number: 0, duration }) });
+        };
+        fault(FaultKind::HelloLate, at, dice.log_duration(Duration::from_secs(1), Duration::from_secs(20)));
+        fault(FaultKind::LinkCut, at + Duration::from_millis(1), Duration::ZERO);
     }
 }
 

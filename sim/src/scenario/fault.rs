@@ -160,6 +160,8 @@ faults! {
     /// The name of the host leads to another machine: no server is there (0), or somebody else's of the
     /// same name (1).
     Elsewhere "elsewhere" client lasting recoverable [0, 1],
+    /// The client's ssh dies behind the next Hello, which reaches the host when this ends.
+    HelloLate "hello-late" client lasting recoverable [],
     /// A login script ends with this code before a proxy runs.
     ShellEnds "shell-ends" client lasting recoverable [90, 91, 92, 0, 1, 127],
 }

@@ -223,6 +223,7 @@ fn role_of(kind: FaultKind) -> Role {
         | FaultKind::SharedDead
         | FaultKind::Elsewhere
         | FaultKind::ShellEnds
+        | FaultKind::HelloLate
         | FaultKind::NewsLate
         | FaultKind::NewsTwice
         | FaultKind::ExitLate

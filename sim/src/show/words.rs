@@ -222,6 +222,7 @@ fn fault_text(fault: &Fault) -> String {
         FaultKind::SshTurnedAway => "the host turns logins away",
         FaultKind::SharedDead => "the connection that logins share is dead",
         FaultKind::Elsewhere => "the host's name leads to another machine",
+        FaultKind::HelloLate => "the next Hello is held up, and its ssh dies",
         FaultKind::ShellEnds => return format!("a login script will end with {number}"),
     };
     text.to_owned()

@@ -365,7 +365,8 @@ impl<K: Kit> World<'_, K> {
                 break;
             };
             debug_assert_eq!(attempt, link.attempt, "frames are only given for the open transport");
-            link.greeted_server |= matches!(frame, Frame::Hello(_));
+            let is_hello = matches!(frame, Frame::Hello(_));
+            link.greeted_server |= is_hello;
             if let Some(seq) = frame.seq() {
                 if seq <= process.sent {
                     self.goals.reach(Goal::SentAgain);
@@ -379,12 +380,23 @@ impl<K: Kit> World<'_, K> {
                 link.up.push(self.now, &wire, &self.scratch);
                 wrote = true;
             }
+            if is_hello {
+                return self.on_hello_written(id);
+            }
         }
         if wrote {
             let now = self.laptop_now();
             self.clients[client as usize].waits.wrote_at = now;
             self.schedule_up(id);
         }
+    }
+
+    /// Nothing follows it before its answer.
+    fn on_hello_written(&mut self, id: LinkId) {
+        let now = self.laptop_now();
+        self.clients[self.links[id as usize].client as usize].waits.wrote_at = now;
+        self.hold_hello(id);
+        self.schedule_up(id);
     }
 
     /// The user's wishes that count as a wake-up.

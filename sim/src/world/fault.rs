@@ -42,6 +42,8 @@ pub(super) struct Trouble {
     pub(super) noise: u32,
     /// Logins lead to another machine, and what is there.
     pub(super) elsewhere: Option<u32>,
+    /// The next Hello is held up.
+    pub(super) hello_late: u32,
     /// A login script ends logins, with this code.
     pub(super) shell_ends: Option<u32>,
     pub(super) next_proxy_dies: Option<u32>,
@@ -145,6 +147,7 @@ impl<K: Kit> World<'_, K> {
             FaultKind::Noise => trouble.noise = fault.number,
             FaultKind::Elsewhere => trouble.elsewhere = Some(fault.number),
             FaultKind::ShellEnds => trouble.shell_ends = Some(fault.number),
+            FaultKind::HelloLate => trouble.hello_late += 1,
             FaultKind::Corrupt => self.corrupt(client),
             FaultKind::SshFail => trouble.ssh_fails += 1,
             FaultKind::SshAsk => trouble.ssh_asks += 1,
@@ -275,7 +278,9 @@ impl<K: Kit> World<'_, K> {
                 self.host.clock += fault.duration;
                 self.note_unnoticed_sleep();
                 let now = self.host_now();
-                self.servers.iter_mut().for_each(|server| server.truth.dues.woke(now));
+                // Who is stopped notices when it goes on.
+                let awake = self.servers.iter_mut().filter(|server| server.hangs == 0);
+                awake.for_each(|server| server.truth.dues.woke(now));
                 self.reset_proxy_alarms();
                 self.reset_server_alarms();
             }
@@ -338,6 +343,10 @@ impl<K: Kit> World<'_, K> {
             FaultKind::Noise => trouble.noise = 0,
             FaultKind::Elsewhere => trouble.elsewhere = None,
             FaultKind::ShellEnds => trouble.shell_ends = None,
+            FaultKind::HelloLate => {
+                less(&mut trouble.hello_late);
+                self.let_hellos_go(client);
+            }
             FaultKind::ProxyHang => self.resume(entry),
             FaultKind::ClientHang => {
                 let hangs = &mut self.clients[client as usize].hangs;

@@ -11,7 +11,7 @@ use reattach::session::client::News;
 use super::conn::WIRE;
 use super::pipe::{Arrived, Mark};
 use super::queue::EventKind;
-use super::{ConnId, LinkId, World};
+use super::{ClientId, ConnId, LinkId, World};
 use crate::check::Goal;
 use crate::machine::Kit;
 
@@ -19,7 +19,7 @@ impl<K: Kit> World<'_, K> {
     /// Asks for an event when bytes arrive at the host, unless there is one or they cannot.
     pub(super) fn schedule_up(&mut self, id: LinkId) {
         let link = &mut self.links[id as usize];
-        let blocked = link.broken || self.weather.blocks_up(link.client);
+        let blocked = link.broken || link.hello_held || self.weather.blocks_up(link.client);
         if let Some(at) = link.up.next_at().filter(|_| !link.up.scheduled && !blocked) {
             link.up.scheduled = true;
             self.at(at.max(self.now), EventKind::LinkUp, id);
@@ -53,7 +53,7 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn pump_up(&mut self, id: LinkId) {
         loop {
             let link = &mut self.links[id as usize];
-            if link.broken || self.weather.blocks_up(link.client) || self.host.downs > 0 {
+            if link.broken || link.hello_held || self.weather.blocks_up(link.client) || self.host.downs > 0 {
                 return;
             }
             let Some(arrived) = link.up.arrived(self.now) else {
@@ -263,6 +263,23 @@ impl<K: Kit> World<'_, K> {
         let current = self.clients[link.client as usize].link == Some(id);
         if current || !link.deaf {
             self.client_news(id, news);
+        }
+    }
+
+    /// A Hello was written: it may be held up, and its ssh may die behind it.
+    pub(super) fn hold_hello(&mut self, id: LinkId) {
+        let link = &mut self.links[id as usize];
+        let trouble = self.weather.client_mut(link.client);
+        if std::mem::take(&mut trouble.hello_late) > 0 && !link.is_dead() {
+            link.hello_held = true;
+            self.ssh_ends(id, 255, "client_loop: send disconnect: Connection reset by peer");
+        }
+    }
+
+    /// Whatever was held up goes on its way.
+    pub(super) fn let_hellos_go(&mut self, client: ClientId) {
+        for link in self.links.iter_mut().filter(|link| link.client == client) {
+            link.hello_held = false;
         }
     }
 

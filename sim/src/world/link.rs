@@ -68,6 +68,8 @@ pub(super) struct Link {
     pub(super) scanner: PreambleScanner,
     /// The client has written its Hello.
     pub(super) greeted_server: bool,
+    /// It is held up on its way, and everything behind it.
+    pub(super) hello_held: bool,
     /// Why the client has said goodbye at its end.
     pub(super) last_word: Option<ByeReason>,
     /// When the client was told that its output has ended, by the laptop's clock.
@@ -156,6 +158,7 @@ impl<K: Kit> World<'_, K> {
             lines: Vec::new(),
             scanner: PreambleScanner::new(),
             greeted_server: false,
+            hello_held: false,
             last_word: None,
             ended_at: None,
             greeting: BytesMut::new(),

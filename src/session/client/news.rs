@@ -1,7 +1,7 @@
 //! What news of the current transport means, pair by pair.
 
 use super::io::{Cause, Effect, News, ProxyExit};
-use super::state::{Attached, Phase, State};
+use super::state::{Attached, Opening, Phase, State};
 use super::status::{Closed, Refused};
 use super::{Client, Time};
 use crate::proto::limits::{PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
@@ -51,6 +51,10 @@ impl Client {
             (State::Connecting(_) | State::Reconnecting(_), News::Frame(frame)) => self.on_answer(now, frame),
             (State::Connecting(opening), News::Garbled(what)) if !opening.started => {
                 self.end_refused(Refused::Protocol(what.clone()), Cause::Violation(what));
+            }
+            (State::Reconnecting(Opening { phase: Phase::Open { .. }, .. }), News::Garbled(what)) => {
+                // Whoever speaks there is not our server, which breaks nothing by it.
+                self.lose(now, Cause::Violation(what), None);
             }
             (State::Connecting(_) | State::Reconnecting(_) | State::Attached(_), News::Garbled(what)) => {
                 self.on_violation(now, what);

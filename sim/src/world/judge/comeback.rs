@@ -311,7 +311,7 @@ impl<K: Kit> World<'_, K> {
         };
         let GivenUp { lasted, least, most, grace, hinted, by_activity } = given_up;
         if *cause == Cause::OpenTimeout {
-            self.judge_own_sleep(client, now - lasted, least);
+            self.judge_own_sleep(client, now - lasted, most);
         }
         if *cause == Cause::OpenTimeout && !hinted {
             self.judge(Promise::AttemptsPaced, lasted >= least, || {

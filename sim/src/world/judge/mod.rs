@@ -34,7 +34,6 @@ use reattach::session::{First, Time};
 pub(super) use truth::{Paper, ServerTruth, garbled};
 pub(super) use wish::Wishes;
 
-use super::link::Link;
 use super::{ClientId, ServerId, World};
 use crate::check::{Goal, Promise, timer_moves_on};
 use crate::machine::Kit;
@@ -142,14 +141,8 @@ impl<K: Kit> World<'_, K> {
                 let tried = !link.turned_away || self.tried_enough(client);
                 ended && tried && self.owned_by(session.id).is_none()
             }
-            // At once before a proxy was heard; later as often in a row as a budget has attempts.
-            Refused::Protocol(_) => {
-                let noisy = |link: &&Link| link.client == client && link.noise > NOISE_BYTES_MAX;
-                let times =
-                    self.links.iter().filter(noisy).filter(|other| other.session == link.session).count();
-                let enough = times >= self.scenario.setting.attempts_max as usize;
-                link.noise > NOISE_BYTES_MAX && (enough || (link.initial && !link.started))
-            }
+            // Before a proxy was heard; what comes later in a server's place is no server.
+            Refused::Protocol(_) => link.noise > NOISE_BYTES_MAX && link.initial && !link.started,
             Refused::Gap(_) => false,
         }
     }
