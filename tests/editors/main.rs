@@ -1,0 +1,36 @@
+//! Real editors and agents, headless, over real ssh, with the recipes of `docs/editors.md` as they stand there.
+//!
+//! A binary of its own, against the house's rule of one: it needs programs that no build has (editors,
+//! language servers, packages from an index), takes minutes, and is asked for by name:
+//! `cargo test --test editors -- --ignored --nocapture`. What is missing is said, and left out.
+
+#![allow(clippy::unwrap_used, reason = "what tests share is tests, too")]
+
+// The house's own place, link and sshd, of which editors need a part.
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../real/client.rs"]
+mod client;
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../real/link.rs"]
+mod link;
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../real/place.rs"]
+mod place;
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../real/processes.rs"]
+mod processes;
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../real/proxy.rs"]
+mod proxy;
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../real/sshd.rs"]
+mod sshd;
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../real/wire.rs"]
+mod wire;
+
+mod scene;
+
+mod emacs;
+mod neovim;
+mod vim;
