@@ -16,8 +16,8 @@ local function told(word)
 end
 
 local notified = {}
-vim.notify = function(text, level)
-  table.insert(notified, { text = text, level = level })
+vim.notify = function(text)
+  table.insert(notified, text)
 end
 
 local states = {}
@@ -81,10 +81,14 @@ vim.schedule(function()
     return failed ~= nil
   end, 20)
   note('error ' .. failed.message)
+  local offer
   vim.wait(100000, function()
-    return #notified > 0
+    for _, text in ipairs(notified) do
+      offer = text:find(':ReattachRestart', 1, true) and text or offer
+    end
+    return offer ~= nil
   end, 20)
-  note('notified ' .. notified[#notified].text)
+  note('notified ' .. offer)
   note('status ' .. reattach.statusline())
   local before = table.concat(states, ' ')
   told('restart')

@@ -53,7 +53,7 @@ function! Play() abort
   call append('$', ['', 'nobody'])
   call ale#Queue(0)
   sleep 200m
-  call Note('edited')
+  call Note('edited ' . Devbox())
   call Diagnostics('nobody')
   call Hover()
   call Told('ask')
@@ -61,12 +61,16 @@ function! Play() abort
   ALEHover
   sleep 200m
   call Note('asked')
-  while empty(get(get(g:, 'ale_lsp_error_messages', {}), 'devbox', []))
+  while Devbox() !=# 'ServerNotRunning'
     sleep 20m
   endwhile
-  call Note('error ' . join(g:ale_lsp_error_messages.devbox))
+  call Note('status ' . Devbox())
+  " The command ends a moment after it has said so; until then ALE talks to nobody.
   let g:ale_buffer_info[bufnr('main.py')].loclist = []
-  ALELint
+  while empty(g:ale_buffer_info[bufnr('main.py')].loclist)
+    ALELint
+    sleep 500m
+  endwhile
   call Diagnostics('nobody')
   call Told('end')
 endfunction
