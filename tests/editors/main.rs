@@ -30,7 +30,11 @@ mod sshd;
 mod wire;
 
 mod scene;
+mod venv;
 
+mod agent;
+mod debugger;
 mod emacs;
 mod neovim;
 mod vim;
+mod words;

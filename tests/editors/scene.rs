@@ -127,6 +127,7 @@ impl Scene {
         let clock = Clock::new();
         let start = clock.now();
         loop {
+            let has_ended = self.editor.as_mut().is_none_or(|editor| editor.try_wait().unwrap().is_some());
             let notes = self.all_notes();
             let found = notes[self.seen..].iter().position(|note| note.split(' ').next() == Some(word));
             if let Some(at) = found {
@@ -136,7 +137,7 @@ impl Scene {
                 return note[word.len()..].trim().to_owned();
             }
             let output = || fs::read_to_string(self.notes().join("output")).unwrap_or_default();
-            let is_late = clock.now().since(start) > PATIENCE;
+            let is_late = has_ended || clock.now().since(start) > PATIENCE;
             assert!(!is_late, "still no {word}: {notes:#?}, and it printed {:?}", output());
             wait(Duration::from_millis(20));
         }
