@@ -35,6 +35,7 @@ mod venv;
 mod agent;
 mod debugger;
 mod emacs;
+mod lost;
 mod neovim;
 mod vim;
 mod words;

@@ -4,10 +4,8 @@ use std::fs;
 
 use crate::scene::{Scene, recipe, source};
 
-#[test]
-#[ignore = "needs editors: see main.rs"]
-fn neovim_keeps_its_language_server_and_learns_when_it_is_gone() {
-    let Some(mut scene) = Scene::open(&["nvim", "pylsp"]) else { return };
+/// Starts it with the recipe, driven by that script.
+fn start(scene: &mut Scene, script: &str) {
     let config = recipe("Neovim", "lua");
     let plugin = "/path/to/reattach/contrib/nvim";
     assert!(config.contains(plugin));
@@ -16,8 +14,15 @@ fn neovim_keeps_its_language_server_and_learns_when_it_is_gone() {
     fs::write(&init, config).unwrap();
     let mut nvim = scene.command("nvim");
     nvim.arg("--headless").arg("-u").arg(init).arg("-c");
-    nvim.arg(format!("luafile {}", source("tests/editors/neovim.lua").display())).arg("main.py");
+    nvim.arg(format!("luafile {}", source(script).display())).arg("main.py");
     scene.start(nvim);
+}
+
+#[test]
+#[ignore = "needs editors: see main.rs"]
+fn neovim_keeps_its_language_server_and_learns_when_it_is_gone() {
+    let Some(mut scene) = Scene::open(&["nvim", "pylsp"]) else { return };
+    start(&mut scene, "tests/editors/neovim.lua");
     scene.play();
     assert!(scene.until("error").contains("it crashed or was killed"));
     assert!(scene.until("notified").contains(":ReattachRestart"));
@@ -29,5 +34,23 @@ fn neovim_keeps_its_language_server_and_learns_when_it_is_gone() {
     let states = scene.until("states");
     assert!(states.starts_with("Connecting Connected Reconnect"), "{states}");
     assert!(states.ends_with(" Connected ServerNotRunning"), "{states}");
+    scene.end();
+}
+
+#[test]
+#[ignore = "needs editors: see main.rs"]
+fn neovim_offers_a_retry_when_nothing_moves() {
+    let Some(mut scene) = Scene::open(&["nvim", "pylsp"]) else { return };
+    start(&mut scene, "tests/editors/neovim_retry.lua");
+    scene.until("connected");
+    println!("    -- the host is away");
+    scene.sshd.leave();
+    assert_eq!(scene.until("status"), "pylsp: link lost, :ReattachRetry");
+    assert!(scene.until("notified").contains("`reattach retry` tries at once"));
+    println!("    -- the host is back");
+    scene.sshd.come_back();
+    scene.tell("retry");
+    assert!(scene.until("causes").contains("user"));
+    assert_eq!(scene.until("status"), "");
     scene.end();
 }
