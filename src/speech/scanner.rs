@@ -3,6 +3,7 @@
 //! Fed in any pieces, it keeps a few words, however long the message is. It trusts the brackets: who
 //! sends what is no JSON is understood wrongly, or not at all.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::requests::RequestId;
@@ -54,6 +55,8 @@ pub(super) struct Scanner {
     message: Message,
     /// Something follows the message's end.
     is_odd: bool,
+    /// All that matters is known.
+    is_settled: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +92,7 @@ impl Scanner {
     /// Takes the next bytes of the message.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        while !rest.is_empty() {
+        while !rest.is_empty() && !self.is_settled {
             let used = match self.within {
                 Within::Nothing => self.feed_outside(rest),
                 Within::String => self.feed_string(rest),
@@ -104,22 +107,27 @@ impl Scanner {
         }
     }
 
-    /// Whether nothing that follows would be news; not in a batch.
+    /// Whether nothing that follows would be news.
     pub(super) fn is_settled(&self) -> bool {
+        self.is_settled
+    }
+
+    /// Looks whether it is, after what may have settled it; in a batch, nothing is.
+    fn settle(&mut self) {
         let Envelope { id, method, has_outcome, .. } = &self.current;
-        self.members == 1
+        self.is_settled = self.members == 1
             && id.is_some()
             && match method {
-                Some(Method::Other) => self.capture == Capture::Nothing,
+                Some(Method::Other) => true,
                 Some(Method::Initialize) => false,
                 None => *has_outcome,
-            }
+            };
     }
 
     /// Whether it is a whole value with brackets around it, as far as can be seen.
     pub(super) fn is_whole(&self) -> bool {
-        self.is_settled()
-            || self.members > 0 && self.depth == 0 && self.within == Within::Nothing && !self.is_odd
+        let is_complete = self.members > 0 && self.depth == 0 && self.within == Within::Nothing;
+        self.is_settled || is_complete && !self.is_odd
     }
 
     /// The message is at its end, and what comes next is another.
@@ -181,17 +189,22 @@ impl Scanner {
     }
 
     fn feed_string(&mut self, bytes: &[u8]) -> usize {
-        let Some(end) = memchr::memchr2(b'"', b'\\', bytes) else {
-            self.keep(bytes);
-            return bytes.len();
-        };
-        self.keep(&bytes[..=end]);
-        if bytes[end] == b'\\' {
-            self.within = Within::Escape;
-        } else {
-            self.end_string();
+        let mut at = 0;
+        while let Some(end) = memchr::memchr2(b'"', b'\\', &bytes[at..]) {
+            at += end + 1;
+            if bytes[at - 1] == b'"' {
+                self.keep(&bytes[..at]);
+                self.end_string();
+                return at;
+            }
+            if at == bytes.len() {
+                self.within = Within::Escape;
+                break;
+            }
+            at += 1;
         }
-        end + 1
+        self.keep(bytes);
+        bytes.len()
     }
 
     fn at_members(&self) -> bool {
@@ -235,12 +248,19 @@ impl Scanner {
             Capture::Nothing | Capture::Scalar => {}
             Capture::Key => {
                 self.key = self.key_of();
-                self.current.has_outcome |= self.key == Key::Outcome;
+                if self.key == Key::Outcome {
+                    self.current.has_outcome = true;
+                    self.settle();
+                }
             }
-            Capture::Text if self.key == Key::Id => self.current.id = RequestId::parse(&self.captured),
+            Capture::Text if self.key == Key::Id => {
+                self.current.id = RequestId::parse(&self.captured);
+                self.settle();
+            }
             Capture::Text => {
-                let is_initialize = text_of(&self.captured).as_deref() == Some("initialize");
+                let is_initialize = text_of(&self.captured).as_deref() == Some(b"initialize");
                 self.current.method = Some(if is_initialize { Method::Initialize } else { Method::Other });
+                self.settle();
             }
         }
     }
@@ -248,12 +268,12 @@ impl Scanner {
     fn key_of(&self) -> Key {
         let text = text_of(&self.captured);
         match text.as_deref() {
-            Some("processId") if self.at_params() => Key::ProcessId,
+            Some(b"processId") if self.at_params() => Key::ProcessId,
             _ if !self.at_members() => Key::Other,
-            Some("id") => Key::Id,
-            Some("method") => Key::Method,
-            Some("params") => Key::Params,
-            Some("result" | "error") => Key::Outcome,
+            Some(b"id") => Key::Id,
+            Some(b"method") => Key::Method,
+            Some(b"params") => Key::Params,
+            Some(b"result" | b"error") => Key::Outcome,
             Some(_) | None => Key::Other,
         }
     }
@@ -262,7 +282,10 @@ impl Scanner {
         self.capture = Capture::Nothing;
         let end = self.captured_at + self.captured.len();
         match self.key {
-            Key::Id => self.current.id = RequestId::parse(&self.captured),
+            Key::Id => {
+                self.current.id = RequestId::parse(&self.captured);
+                self.settle();
+            }
             Key::ProcessId if self.captured.iter().all(u8::is_ascii_digit) => {
                 self.current.process_id = Some(self.captured_at..end);
             }
@@ -308,11 +331,11 @@ impl Scanner {
 }
 
 /// What a string in its quotes means; `None` if it is none.
-fn text_of(quoted: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
+fn text_of(quoted: &[u8]) -> Option<Cow<'_, [u8]>> {
     let inside = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     match inside.contains(&b'\\') {
-        true => serde_json::from_slice::<String>(quoted).ok().map(Into::into),
-        false => std::str::from_utf8(inside).ok().map(Into::into),
+        true => serde_json::from_slice::<String>(quoted).ok().map(|text| text.into_bytes().into()),
+        false => Some(inside.into()),
     }
 }
 
