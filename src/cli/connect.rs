@@ -289,6 +289,9 @@ async fn receive(
             if change.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Ok(None));
             }
+            if listener.poll_asked(cx).is_ready() {
+                return Poll::Ready(Ok(None));
+            }
             if is_cut && outputs.poll_gone(cx).is_ready() {
                 // As the next write would be answered, for which there may be no next output.
                 let error = io::ErrorKind::BrokenPipe.into();

@@ -3,8 +3,9 @@
 //! What is said, and to whom, is left to [`speech`](crate::speech). Without `--speaks` nothing is looked
 //! at, and nothing waits.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use clap::{Args, ValueEnum};
@@ -58,6 +59,10 @@ pub(super) struct Listener<'args> {
     args: &'args ConnectArgs,
     /// There is an end to what the client does by itself, and it is not at once.
     has_patience: bool,
+    /// It has come to that end.
+    is_over: Cell<bool>,
+    /// Whoever answers what is asked then.
+    waker: RefCell<Option<Waker>>,
 }
 
 /// What goes on: nearly always one piece.
@@ -82,11 +87,15 @@ impl<'args> Listener<'args> {
     /// One that follows what these words say, in a session of that kind.
     pub(super) fn new(args: &'args ConnectArgs, config: &ClientConfig) -> Self {
         let conversation = args.speaks.speech().map(|speech| RefCell::new(Conversation::new(speech)));
-        Listener { conversation, args, has_patience: config.patience.is_some() }
+        let (is_over, waker) = (Cell::new(false), RefCell::new(None));
+        Listener { conversation, args, has_patience: config.patience.is_some(), is_over, waker }
     }
 
     /// Hears what the editor has sent; what of it goes on now.
     pub(super) fn hear_editor(&self, bytes: Bytes) -> Passed {
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
         match &self.conversation {
             Some(conversation) => hear(conversation, |said, passed| said.hear_editor(bytes, passed)),
             None => Passed::AsItCame(Some(bytes)),
@@ -120,10 +129,20 @@ impl<'args> Listener<'args> {
     /// Answers what is open if nothing but the user brings the session back any more: it is kept, but nobody
     /// should wait for it. An answer that comes after all is dropped.
     pub(super) fn heed(&self, client: &Client, change: &Change, outputs: &mut Outputs<'_>) {
-        let is_over = self.has_patience && change.status == Status::ReconnectExhausted;
-        if is_over && client.next_try_in().is_none() {
+        let is_paused = self.has_patience && change.status == Status::ReconnectExhausted;
+        self.is_over.set(is_paused && client.next_try_in().is_none());
+        if self.is_over.get() {
             self.answer_open(client, change, outputs);
         }
+    }
+
+    /// Ready when something was asked since then that should be answered so.
+    pub(super) fn poll_asked(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(conversation) = self.conversation.as_ref().filter(|_| self.is_over.get()) else {
+            return Poll::Pending;
+        };
+        *self.waker.borrow_mut() = Some(cx.waker().clone());
+        if conversation.borrow().may_answer() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn answer_open(&self, client: &Client, change: &Change, outputs: &mut Outputs<'_>) {

@@ -115,6 +115,11 @@ impl Conversation {
         Some(answers.collect::<String>().into())
     }
 
+    /// Whether a request is open that could be answered now.
+    pub fn may_answer(&self) -> bool {
+        !self.is_foreign && !self.requests.are_settled() && !self.to_editor.is_torn()
+    }
+
     /// What somebody should know now; once.
     pub fn poll_warning(&mut self) -> Option<Warning> {
         self.warning.take()

@@ -217,3 +217,22 @@ fn whoever_runs_out_of_patience_says_so_to_all_who_wait_and_drops_what_comes_too
     let end = client.wait();
     assert_eq!((end.code(), end.text()), (Some(0), output + "{\"id\":2,\"result\":0}\n"));
 }
+
+#[test]
+fn whoever_asks_after_patience_is_over_is_told_at_once() {
+    let place = Place::new();
+    let link = Link::new();
+    let patience = ["--id", "w", "--max-attempts", "1", "--patience", "1ms", "--network-notices", "off"];
+    let words = [&patience[..], &RESTLESS[..4], &["--try-on-input", "off"], &LINES].concat();
+    let mut client = link.client(&place, &words, &["sh", "-c", "cat > /dev/null"]);
+    client.until("Connected");
+    link.down();
+    client.until("ReconnectExhausted");
+    for id in 1..=3_usize {
+        client.say(line(&request(id)));
+        client.hears_last("tries at once\"}}\n");
+        wait_until("the request is answered", || client.lines().len() == id);
+    }
+    let output = client.heard(1, |output| String::from_utf8_lossy(output).into_owned());
+    assert_eq!(failed(&messages(&output), "the session is kept"), [json!(1), json!(2), json!(3)]);
+}

@@ -167,7 +167,10 @@ function M.start(options, buffer)
   options.name = options.name or options.cmd[1]
   options.root_dir = options.root_dir or vim.fn.getcwd()
   for _, session in pairs(M.sessions) do
-    local same = session.name == options.name and session.options.root_dir == options.root_dir
+    local same = true
+    for _, option in ipairs({ 'name', 'root_dir', 'host', 'via' }) do
+      same = same and session.options[option] == options[option]
+    end
     if same and not is_over(session) then
       attach(session, buffer)
       return session.client
