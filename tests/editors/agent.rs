@@ -2,14 +2,14 @@
 
 use std::fs;
 
+use crate::packages;
 use crate::scene::{Scene, recipe, source};
-use crate::venv;
 
 #[test]
 #[ignore = "needs editors: see main.rs"]
 fn an_agent_keeps_its_tools_and_twenty_calls_fail_with_the_reason_when_they_are_gone() {
     let Some(mut scene) = Scene::open(&["python3"]) else { return };
-    let Some(python) = venv::python() else { return };
+    let Some(python) = packages::python() else { return };
     let config = recipe("Agents (MCP)", "json").replace("python3", python.to_str().unwrap());
     let config = config.replace("tools.py", source("tests/editors/mcp_server.py").to_str().unwrap());
     let file = scene.place.home().join("mcp.json");

@@ -1,13 +1,13 @@
 //! A debug adapter on the host: a program there stays stopped at its line while the link is cut.
 
+use crate::packages;
 use crate::scene::{Scene, recipe, source};
-use crate::venv;
 
 #[test]
 #[ignore = "needs editors: see main.rs"]
 fn a_debugger_keeps_its_program_stopped_at_its_line() {
     let Some(mut scene) = Scene::open(&["python3"]) else { return };
-    let Some(python) = venv::python() else { return };
+    let Some(python) = packages::python() else { return };
     let command = recipe("Debug adapters", "sh").replace("python3", python.to_str().unwrap());
     let mut debugger = scene.command("python3");
     debugger.arg(source("tests/editors/dap_client.py")).arg(command.trim()).arg("main.py");

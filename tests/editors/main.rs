@@ -29,8 +29,8 @@ mod sshd;
 #[path = "../real/wire.rs"]
 mod wire;
 
+mod packages;
 mod scene;
-mod venv;
 
 mod agent;
 mod debugger;
@@ -38,4 +38,5 @@ mod emacs;
 mod lost;
 mod neovim;
 mod vim;
+mod vs_code;
 mod words;

@@ -1,4 +1,4 @@
-//! Python packages that no Debian has, from their index, below `target/`: fetched once.
+//! Packages that no Debian has, from their indexes, below `target/`: fetched once.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -20,6 +20,32 @@ pub(crate) fn python() -> Option<&'static PathBuf> {
             python
         })
         .as_ref()
+}
+
+/// The library by which VS Code talks to language servers; where it is, or `None`, said loudly.
+pub(crate) fn node_modules() -> Option<&'static PathBuf> {
+    static MODULES: OnceLock<Option<PathBuf>> = OnceLock::new();
+    MODULES
+        .get_or_init(|| {
+            let modules = npm();
+            if modules.is_none() {
+                std::io::stderr().write_all(b"SKIPPED: the packages of npm cannot be had\n").unwrap();
+            }
+            modules
+        })
+        .as_ref()
+}
+
+fn npm() -> Option<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("editors-node");
+    let modules = folder.join("node_modules");
+    if modules.join("vscode-languageserver-protocol").is_dir() {
+        return Some(modules);
+    }
+    let words = ["install", "--silent", "--no-audit", "--no-fund", "--prefix"];
+    let mut npm = Command::new("npm");
+    npm.args(words).arg(&folder).arg("vscode-languageserver-protocol@3.17");
+    npm.status().is_ok_and(|status| status.success()).then_some(modules)
 }
 
 fn venv() -> Option<PathBuf> {
