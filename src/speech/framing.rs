@@ -9,6 +9,9 @@ use crate::proto::limits::SPEECH_HEADER_BYTES_MAX;
 /// What every line of a header begins with, whatever its case: the protocol has no others.
 const FIELD: &[u8] = b"content-";
 
+/// The one that nearly everybody writes, and nothing else.
+const USUAL_FIELD: &[u8] = b"Content-Length: ";
+
 /// What was found in some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
@@ -84,6 +87,11 @@ impl Cutter {
             self.header.clear();
             self.length = None;
         }
+        if self.header.is_empty()
+            && let Some(used) = self.usual_header(bytes)
+        {
+            return self.end_header(used);
+        }
         for (at, byte) in bytes.iter().enumerate() {
             self.header.push(*byte);
             if self.header.len() > SPEECH_HEADER_BYTES_MAX || !self.may_be_header() {
@@ -99,6 +107,21 @@ impl Cutter {
             }
         }
         (bytes.len(), Cut::More)
+    }
+
+    /// Takes a header that is there at once, and as nearly everybody writes it; its bytes.
+    fn usual_header(&mut self, bytes: &[u8]) -> Option<usize> {
+        let rest = bytes.strip_prefix(USUAL_FIELD)?;
+        // So few digits always fit.
+        let digits = rest.iter().take(18).take_while(|byte| byte.is_ascii_digit()).count();
+        rest[digits..].starts_with(b"\r\n\r\n").then_some(())?;
+        let length = rest[..digits].iter().fold(None, |length: Option<u64>, digit| {
+            Some(length.unwrap_or(0) * 10 + u64::from(digit - b'0'))
+        })?;
+        let (start, end) = (USUAL_FIELD.len(), USUAL_FIELD.len() + digits);
+        self.length = Some((length, start..end));
+        self.header.extend_from_slice(&bytes[..end + 4]);
+        Some(end + 4)
     }
 
     /// Whether the line so far may become one of a header.
