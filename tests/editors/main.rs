@@ -2,7 +2,8 @@
 //!
 //! A binary of its own, against the house's rule of one: it needs programs that no build has (editors,
 //! language servers, packages from an index), takes minutes, and is asked for by name:
-//! `cargo test --test editors -- --ignored --nocapture`. What is missing is said, and left out.
+//! `cargo test --test editors -- --ignored --nocapture`. What is missing is said, and left out. Debian has
+//! neovim, emacs-nox, elpa-eglot, vim, vim-ale, python3-pylsp, python3-pyflakes, python3-venv, clangd, nodejs, npm.
 
 #![allow(clippy::unwrap_used, reason = "what tests share is tests, too")]
 

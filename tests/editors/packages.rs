@@ -1,9 +1,10 @@
 //! Packages that no Debian has, from their indexes, below `target/`: fetched once.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
+
+use crate::scene::leave_out;
 
 /// The official library of the Model Context Protocol, and a debug adapter.
 const PACKAGES: [&str; 2] = ["mcp<2", "debugpy"];
@@ -15,7 +16,7 @@ pub(crate) fn python() -> Option<&'static PathBuf> {
         .get_or_init(|| {
             let python = venv();
             if python.is_none() {
-                std::io::stderr().write_all(b"SKIPPED: the Python packages cannot be had\n").unwrap();
+                leave_out("the Python packages cannot be had");
             }
             python
         })
@@ -29,7 +30,7 @@ pub(crate) fn node_modules() -> Option<&'static PathBuf> {
         .get_or_init(|| {
             let modules = npm();
             if modules.is_none() {
-                std::io::stderr().write_all(b"SKIPPED: the packages of npm cannot be had\n").unwrap();
+                leave_out("the packages of npm cannot be had");
             }
             modules
         })

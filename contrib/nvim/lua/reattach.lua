@@ -8,7 +8,8 @@
 --   reattach.start { host = 'devbox', cmd = { 'pylsp' }, root_dir = vim.fn.getcwd() }
 --   vim.o.statusline = '%f %m %= %{v:lua.require("reattach").statusline()}'
 --
--- :ReattachRetry tries now, :ReattachRestart starts a fresh server, :ReattachStatus tells the state.
+-- :ReattachRetry tries now, :ReattachRestart starts a fresh server, :ReattachStatus tells the state, and
+-- :ReattachLog what the server said.
 -- At each change the autocommand `User ReattachState` runs.
 
 local M = {}
@@ -295,10 +296,20 @@ function M.status()
   tell(#lines > 0 and table.concat(lines, '\n') or 'reattach: no session')
 end
 
+-- What the servers have written to their standard errors lately.
+function M.log()
+  local lines = {}
+  for _, session in pairs(M.sessions) do
+    vim.list_extend(lines, session.said)
+  end
+  tell(#lines > 0 and table.concat(lines, '\n') or 'reattach: nothing was said')
+end
+
 vim.cmd([[
 command! ReattachRetry lua require('reattach').retry()
 command! ReattachRestart lua require('reattach').restart()
 command! ReattachStatus lua require('reattach').status()
+command! ReattachLog lua require('reattach').log()
 ]])
 
 return M
