@@ -236,3 +236,18 @@ fn whoever_asks_after_patience_is_over_is_told_at_once() {
     let output = client.heard(1, |output| String::from_utf8_lossy(output).into_owned());
     assert_eq!(failed(&messages(&output), "the session is kept"), [json!(1), json!(2), json!(3)]);
 }
+
+#[test]
+fn what_is_asked_when_the_server_is_gone_already_is_answered_before_the_end() {
+    let place = Place::new();
+    let mut client = silent(&place, &LINES, "");
+    client.until("Connected");
+    client.signal("STOP");
+    kill(place.server_pid("w").unwrap());
+    let requests: String = (1..=500).map(|id| line(&request(id))).collect();
+    client.say(&requests);
+    client.signal("CONT");
+    let end = client.wait();
+    assert_eq!(end.code(), Some(EXIT_NOT_RUNNING));
+    assert_eq!(failed(&messages(&end.text()), "killed"), (1..=500).map(Value::from).collect::<Vec<_>>());
+}
