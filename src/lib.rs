@@ -3,6 +3,7 @@
 //! ```text
 //! proto     floor 0   the words on the wire and their codec
 //! session   floor 1   the pure machines: client, server, launch
+//! speech    floor 1   JSON-RPC, as far as who carries it must know
 //! io        floor 2   clocks, framed streams, sockets, children
 //! host      floor 3   the server's side: processes and files
 //! client    floor 3   the client's side: what editors link
@@ -21,6 +22,7 @@ pub mod proto;
 pub mod session;
 #[cfg(test)]
 mod snapshot;
+pub mod speech;
 
 pub use cli::serve_main;
 pub use client::{Change, Client, Driver, NetworkChanges, OrphanLifetime, Received, Route, Target};

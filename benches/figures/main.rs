@@ -13,7 +13,7 @@
 //! rounds       measurements of both sides, and their ratio
 //! table        what comes out
 //!
-//! bulk  round_trip  messages  comeback  idle      the figures
+//! bulk  round_trip  messages  spoken  comeback  idle      the figures
 //! ```
 //!
 //! `cargo bench --bench figures -- [FILTER] [--rounds N]`; `benches/README.md` says more.
@@ -30,6 +30,7 @@ mod processes;
 mod round_trip;
 mod rounds;
 mod socat;
+mod spoken;
 mod sshd;
 mod stopwatch;
 mod table;
@@ -45,11 +46,12 @@ use crate::table::Table;
 /// it gets its rows.
 type Figure = (&'static str, fn(&Place, usize, &mut Table) -> anyhow::Result<()>);
 
-const FIGURES: [Figure; 6] = [
+const FIGURES: [Figure; 7] = [
     ("local-bulk", bulk::local),
     ("ssh-bulk", bulk::over_ssh),
     ("round-trip", round_trip::over_ssh),
     ("messages", messages::one_way),
+    ("spoken", spoken::both_ways),
     ("comeback", comeback::from_a_killed_link),
     ("idle", idle::server),
 ];

@@ -22,14 +22,15 @@ use super::interrupts::{Wish, Wishes, die_by};
 use super::keyboard::{self, Echo};
 use super::outputs::{Outputs, Unwritable};
 use super::report::Reporter;
+use super::speaks::Listener;
 use super::voice::{say, start_log};
 use crate::client::{Client, Closed, NetworkChanges, Received, Status, Target};
 use crate::io::mode::Modes;
 use crate::io::stdio::Source;
 use crate::io::{reactor, room};
-use crate::proto::ProgramExit;
 use crate::proto::limits::WRITE_BYTES_MAX;
 use crate::proto::verdict::EXIT_NOT_RUNNING;
+use crate::proto::{Channel, ProgramExit};
 
 /// What `ssh` exits with when it could not connect, and so do we.
 const EXIT_NOT_CONNECTED: u8 = 255;
@@ -91,13 +92,15 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     let wishes = Wishes::catch()?;
     // Given back last, when nobody reads or writes any more.
     let mut modes = Modes::remember();
-    let input = Source::new(rustix::stdio::stdin().try_clone_to_owned()?)?;
-    let output = Outputs::new(
+    let mut input = Source::new(rustix::stdio::stdin().try_clone_to_owned()?)?;
+    let mut outputs = Outputs::new(
         rustix::stdio::stdout().try_clone_to_owned()?,
         rustix::stdio::stderr().try_clone_to_owned()?,
         &mut modes,
     )?;
-    let (client, driver) = Client::connect(args.target(), args.config());
+    let config = args.config();
+    let listener = Listener::new(args, &config);
+    let (client, driver) = Client::connect(args.target(), config);
     // Each is woken for itself only: what is looked at for nothing costs more than a keystroke.
     let mut session: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
     session.push(Box::pin(driver));
@@ -109,8 +112,8 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     let mut traffic: FuturesUnordered<LocalBoxFuture<'_, Ending>> = FuturesUnordered::new();
     let echo = Echo::remember();
     traffic.push(Box::pin(obey(client.clone(), wishes, echo.clone())));
-    traffic.push(Box::pin(pump_input(client.clone(), input)));
-    traffic.push(Box::pin(pump_output(client.clone(), output)));
+    traffic.push(Box::pin(pump_input(client.clone(), &mut input, &listener)));
+    traffic.push(Box::pin(pump_output(client.clone(), &mut outputs, &listener)));
     traffic.push(Box::pin(never_attached(client.clone())));
     traffic.push(Box::pin(answer_bell(client.clone(), args.target(), echo.clone())));
     if args.network_notices == Switch::On {
@@ -123,6 +126,14 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     })
     .await;
     drop(traffic);
+    if is_lost(&ending) {
+        let parting = listener.part(&client, &mut input, &mut outputs);
+        or(parting, async {
+            while session.next().await.is_some() {}
+            pending().await
+        })
+        .await;
+    }
     client.close();
     drop(client);
     // The last state is told; the transport gets its goodbye, and its process is reaped.
@@ -130,13 +141,34 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     Ok(ending)
 }
 
+/// Whether what was asked will never be answered, because of something that its asker did not do.
+fn is_lost(ending: &Ending) -> bool {
+    match ending {
+        Ending::Status(Status::ServerNotRunning(_) | Status::Refused(_)) | Ending::NeverAttached => true,
+        // None of these ends a session but the last, which is the program's own end or the user's.
+        Ending::Status(
+            Status::Connecting
+            | Status::Connected
+            | Status::HeartbeatMissed(_)
+            | Status::Reconnecting(_)
+            | Status::ReconnectFailed(_)
+            | Status::ReconnectExhausted
+            | Status::Closed(_),
+        ) => false,
+        Ending::Interrupted(_) => false,
+        Ending::OutputClosed | Ending::Unwritable(_) | Ending::Unreadable(_) => false,
+    }
+}
+
 /// Moves our input to the hosted program; ends only when the input cannot be read.
-async fn pump_input(client: Client, mut input: Source) -> Ending {
+async fn pump_input(client: Client, input: &mut Source, listener: &Listener<'_>) -> Ending {
     loop {
-        match keyboard::read(&client, &mut input).await {
+        match keyboard::read(&client, input).await {
             Ok(bytes) if !bytes.is_empty() => {
-                if client.send_stream(bytes).await.is_err() {
-                    return pending().await;
+                for bytes in listener.hear_editor(bytes) {
+                    if client.send_stream(bytes).await.is_err() {
+                        return pending().await;
+                    }
                 }
             }
             Err(error) if !is_end(&error) => {
@@ -145,6 +177,9 @@ async fn pump_input(client: Client, mut input: Source) -> Ending {
                 return Ending::Unreadable(error);
             }
             Ok(_) | Err(_) => {
+                for bytes in listener.editor_ended() {
+                    let _ = client.send_stream(bytes).await;
+                }
                 client.finish();
                 return pending().await;
             }
@@ -177,9 +212,9 @@ fn is_hung_up() -> bool {
 }
 
 /// Moves the hosted program's outputs to ours until the session is over and all is written.
-async fn pump_output(client: Client, mut outputs: Outputs<'_>) -> Ending {
+async fn pump_output(client: Client, outputs: &mut Outputs<'_>, listener: &Listener<'_>) -> Ending {
     loop {
-        match move_some(&client, &mut outputs).await {
+        match move_some(&client, outputs, listener).await {
             Ok(true) => {}
             Ok(false) => return Ending::Status(client.status()),
             Err(Unwritable { error, .. }) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -192,8 +227,15 @@ async fn pump_output(client: Client, mut outputs: Outputs<'_>) -> Ending {
 
 /// Moves what has come while our outputs are written; false when nothing more will come and all
 /// is written.
-async fn move_some(client: &Client, outputs: &mut Outputs<'_>) -> Result<bool, Unwritable> {
-    let Some(first) = receive(client, outputs).await? else {
+async fn move_some(
+    client: &Client,
+    outputs: &mut Outputs<'_>,
+    listener: &Listener<'_>,
+) -> Result<bool, Unwritable> {
+    let Some(first) = receive(client, outputs, listener).await? else {
+        if matches!(client.status(), Status::Closed(_)) {
+            listener.program_ended().for_each(|bytes| outputs.push(Channel::Output, bytes));
+        }
         poll_fn(|cx| outputs.poll_flush(cx)).await?;
         return Ok(false);
     };
@@ -201,11 +243,18 @@ async fn move_some(client: &Client, outputs: &mut Outputs<'_>) -> Result<bool, U
     let mut queued = 0;
     while let Some(delivery) = next.take() {
         match delivery {
+            Received::Data(Channel::Output, bytes) => {
+                queued += bytes.len();
+                listener.hear_program(bytes).for_each(|bytes| outputs.push(Channel::Output, bytes));
+            }
             Received::Data(channel, bytes) => {
                 queued += bytes.len();
                 outputs.push(channel, bytes);
             }
             Received::Finished(channel) => {
+                if channel == Channel::Output {
+                    listener.program_ended().for_each(|bytes| outputs.push(Channel::Output, bytes));
+                }
                 poll_fn(|cx| outputs.poll_flush_output(cx)).await?;
                 outputs.finish(channel);
             }
@@ -218,9 +267,14 @@ async fn move_some(client: &Client, outputs: &mut Outputs<'_>) -> Result<bool, U
 }
 
 /// The next delivery, once there is room for it; meanwhile what is queued is written.
-async fn receive(client: &Client, outputs: &mut Outputs<'_>) -> Result<Option<Received>, Unwritable> {
+async fn receive(
+    client: &Client,
+    outputs: &mut Outputs<'_>,
+    listener: &Listener<'_>,
+) -> Result<Option<Received>, Unwritable> {
     loop {
         let known = client.last_change();
+        listener.heed(client, &known, outputs);
         let is_cut = is_cut(&known.status);
         let (mut next, mut change) = (pin!(client.receive()), pin!(client.changed(&known)));
         let received = poll_fn(|cx| {
@@ -233,6 +287,9 @@ async fn receive(client: &Client, outputs: &mut Outputs<'_>) -> Result<Option<Re
                 return Poll::Ready(Ok(Some(received)));
             }
             if change.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(None));
+            }
+            if listener.poll_asked(cx).is_ready() {
                 return Poll::Ready(Ok(None));
             }
             if is_cut && outputs.poll_gone(cx).is_ready() {

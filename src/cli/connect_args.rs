@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::comeback_args::{ComebackArgs, Place, Switch};
 use super::on_state::OnState;
+use super::speaks::SpeaksArgs;
 use super::usage::{TimeOrOff, parse_time, parse_time_or_off};
 use crate::client::{OrphanLifetime, Route, Target};
 use crate::io::random;
@@ -70,6 +71,8 @@ pub struct ConnectArgs {
     /// One at a time, about the latest; only its errors are seen.
     #[arg(long, value_name = "CMD")]
     on_state: Option<String>,
+    #[command(flatten)]
+    pub(super) speaks: SpeaksArgs,
     /// How this command tells what happens, on standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Human)]
     pub log_format: LogFormat,

@@ -6,6 +6,7 @@
 //! connect_args   its words
 //! comeback_args  those that say when to come back
 //! on_state       what the user wants done when the state changes
+//! speaks         what it says for a program that cannot any more
 //! outputs        its standard output and error
 //! report         its states, for people or for programs
 //! interrupts     the user's signals
@@ -36,6 +37,7 @@ pub mod reattach;
 pub mod report;
 pub mod retry;
 pub mod server;
+pub mod speaks;
 pub mod usage;
 pub mod voice;
 

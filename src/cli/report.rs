@@ -209,6 +209,13 @@ impl Reporter {
     }
 }
 
+/// Why nobody answers any more, as it is told to who has asked something.
+pub fn last_words(args: &ConnectArgs, change: &Change, was_attached: bool) -> String {
+    let mut reporter = Reporter { attached: was_attached, ..Reporter::new(args) };
+    let message = reporter.message(change, None).unwrap_or_else(|| "the session is over".to_owned());
+    harmless(&format!("reattach: {message}"))
+}
+
 fn is_well(status: &Status) -> bool {
     match status {
         Status::Connecting | Status::Connected | Status::Closed(_) => true,

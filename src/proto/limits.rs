@@ -383,6 +383,23 @@ pub const BELL_DRAFT_SECONDS: u64 = 60;
 /// much again for the one about the end.
 pub const ON_STATE_GRACE: Duration = Duration::from_secs(1);
 
+/// Bytes of a message of JSON-RPC that are kept back until it is whole: as much as a stalled consumer may
+/// cost anyway. What language servers send at once is some hundred KiB, rarely a few MiB.
+pub const HELD_BYTES_MAX: usize = UNACKED_BYTES_MAX;
+
+/// Bytes of such a message's header: two fields, one of them a number.
+pub const SPEECH_HEADER_BYTES_MAX: usize = 1 << 10;
+
+/// Bytes of a request's id, as it is written: a number, a UUID, or such with a name before it.
+pub const REQUEST_ID_BYTES_MAX: usize = 256;
+
+/// Requests that are followed at once: editors have dozens open; this many cost 5 MiB with the longest ids.
+pub const OPEN_REQUESTS_MAX: usize = 16 << 10;
+
+/// Time for an editor to read why its requests failed, before its client ends all the same: one that is
+/// busy reads a moment later, one that is stopped never will.
+pub const ANSWERS_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Bytes that a proxy writes first on each of its two sockets, the same on both: 128 random bits,
 /// so that the server never pairs one proxy's input with another's output.
 pub const TOKEN_BYTES: usize = 16;

@@ -44,6 +44,7 @@ mod outages;
 mod retry;
 mod seat;
 mod shared;
+mod speaks;
 mod ssh;
 mod start;
 mod streams;
