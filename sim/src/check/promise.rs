@@ -106,6 +106,8 @@ promises! {
     /// Whoever waits for something waits for as long as that has, and nobody is kept waiting by somebody who
     /// does not need it.
     WaitsItsTime "waits-its-time" Safety,
+    /// Nobody breaks the protocol over a link that changes no byte.
+    ProtocolKept "protocol-kept" Safety,
     /// A server ends for the reason that it gives.
     EndJustified "end-justified" Safety,
     /// A client is refused for the reason that it is given.

@@ -280,6 +280,9 @@ impl<K: Kit> World<'_, K> {
         self.judge_loss(client, &before, &status, cause);
         self.judge_given_up(client, cause);
         self.judge_count(client, &before, &status);
+        if let Cause::Violation(what) = cause {
+            self.judge_violation(client, what);
+        }
         self.judge_first_end(client, &before, &status);
         self.judge_calm(client, &status);
         match &status {

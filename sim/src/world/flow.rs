@@ -177,6 +177,7 @@ impl<K: Kit> World<'_, K> {
         if std::mem::take(&mut link.corrupt_down) {
             let place = self.dice.below(u32::try_from(bytes.len()).expect("small")) as usize;
             bytes[place] ^= 1 << self.dice.below(8);
+            link.tainted = true;
             self.sessions[link.session as usize].tainted = true;
         }
         if link.greeted {

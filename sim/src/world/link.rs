@@ -90,6 +90,8 @@ pub(super) struct Link {
     pub(super) is_orphaned: bool,
     /// The next byte that arrives at the host or at the client is changed.
     pub(super) corrupt_up: bool,
+    /// A byte of it was.
+    pub(super) tainted: bool,
     pub(super) corrupt_down: bool,
     /// Bytes that ssh printed before the proxy did.
     pub(super) noise: usize,
@@ -172,6 +174,7 @@ impl<K: Kit> World<'_, K> {
             deaf: self.dice.one_in(2),
             is_orphaned: false,
             corrupt_up: false,
+            tainted: false,
             corrupt_down: false,
             noise: 0,
             never_arrived: false,

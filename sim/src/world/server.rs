@@ -290,6 +290,9 @@ impl<K: Kit> World<'_, K> {
             Status::Unmet | Status::Detached => process.truth.detached_at = Some(now),
             Status::Ended(_) => {}
         }
+        if let Cause::Violation(what) = cause {
+            self.judge_server_violation(id, what);
+        }
         if *cause == Cause::Silence {
             self.judge_silence(id);
             self.goals.reach(Goal::ServerSilence);

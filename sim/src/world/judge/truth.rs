@@ -104,6 +104,7 @@ impl<K: Kit> World<'_, K> {
     pub(in crate::world) fn taint_up(&mut self, link: LinkId, conn: ConnId) {
         let session = self.links[link as usize].session;
         self.sessions[session as usize].tainted = true;
+        self.links[link as usize].tainted = true;
         self.conns[conn as usize].tainted = true;
         if let Some(server) = self.conns[conn as usize].server {
             self.servers[server as usize].truth.tainted = true;

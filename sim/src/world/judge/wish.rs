@@ -4,6 +4,7 @@
 //! frames.
 
 use reattach::proto::ByeReason;
+use reattach::proto::limits::NOISE_BYTES_MAX;
 use reattach::session::First;
 use reattach::session::client::{Rejected, Status};
 
@@ -121,6 +122,30 @@ impl<K: Kit> World<'_, K> {
     pub(super) fn asked_to_take_over(&self, client: ClientId) -> bool {
         let session = self.session_of(client);
         session.first == First::Takeover && session.server.is_none()
+    }
+
+    /// A client finds that the protocol was broken over the transport that it has closed.
+    pub(in crate::world) fn judge_violation(&mut self, client: ClientId, what: &str) {
+        let Some(link) = self.clients[client as usize].waits.closed.map(|link| &self.links[link as usize])
+        else {
+            return;
+        };
+        // What is no protocol was printed by somebody else; a byte that was changed before may have changed what
+        // one of them believes.
+        let excused =
+            link.tainted || link.noise > NOISE_BYTES_MAX || self.is_tainted(self.session_of(client));
+        let name = self.letter(client);
+        self.judge(Promise::ProtocolKept, excused, || {
+            format!("client {name} finds over a clean link: {what}")
+        });
+    }
+
+    /// A server finds the same.
+    pub(in crate::world) fn judge_server_violation(&mut self, server: ServerId, what: &str) {
+        let tainted = self.servers[server as usize].truth.tainted;
+        self.judge(Promise::ProtocolKept, tainted, || {
+            format!("server {server} finds over a clean link: {what}")
+        });
     }
 
     /// The last first attach of a client's session.
