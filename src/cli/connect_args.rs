@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::comeback_args::{ComebackArgs, Place, Switch};
 use super::on_state::OnState;
+use super::program_args::ProgramArgs;
 use super::speaks::SpeaksArgs;
 use super::usage::{TimeOrOff, parse_time, parse_time_or_off};
 use crate::client::{OrphanLifetime, Route, Target};
@@ -61,6 +62,8 @@ pub struct ConnectArgs {
     /// Silence after which the server is asked whether it is there.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     heartbeat_interval: Duration,
+    #[command(flatten)]
+    program: ProgramArgs,
     #[command(flatten)]
     comeback: ComebackArgs,
     /// Whether to heed what the kernel tells of links, addresses and routes that change.
@@ -123,6 +126,8 @@ impl ConnectArgs {
             idle_lifetime: self.idle_lifetime,
             orphan_lifetime: self.orphan_lifetime(),
             command: self.command.clone(),
+            // What is wrong with them was told before.
+            surroundings: self.program.surroundings().unwrap_or_default(),
             shield_from_interrupts: has_terminal(),
             ..Target::new(route, "", identifier)
         }
@@ -162,6 +167,7 @@ impl ConnectArgs {
     /// That sentence.
     pub fn check(&self) -> Result<(), String> {
         self.check_place()?;
+        self.program.check()?;
         self.check_times()
     }
 
@@ -195,7 +201,7 @@ impl ConnectArgs {
                 "where to run the program was not said: give a host, --local or --via COMMAND".to_owned()
             );
         }
-        if self.command.is_empty() && self.server_path.is_none() && !self.takeover {
+        if self.command.is_empty() && !self.may_need_none() && !self.takeover {
             return Err("no program to run was given: put it, with its arguments, after --".to_owned());
         }
         Ok(())
@@ -210,6 +216,12 @@ impl ConnectArgs {
             Some(TimeOrOff(None)) => OrphanLifetime::Off,
             Some(TimeOrOff(Some(lifetime))) => OrphanLifetime::Of(lifetime),
         }
+    }
+
+    /// Whether the server there may be its own application: ours, by whatever path, starts a program.
+    fn may_need_none(&self) -> bool {
+        let name = self.server_path.as_ref().map(|path| path.file_name().unwrap_or_default());
+        name.is_some_and(|name| name != "reattach-server")
     }
 
     /// Times that do not go together, or not with what a server bears.

@@ -4,6 +4,7 @@
 //! reattach       the client's program
 //! connect        a hosted program that looks like a local one
 //! connect_args   its words
+//! program_args   those that say how the program there is to be run
 //! comeback_args  those that say when to come back
 //! on_state       what the user wants done when the state changes
 //! speaks         what it says for a program that cannot any more
@@ -33,6 +34,7 @@ pub mod interrupts;
 mod keyboard;
 pub mod on_state;
 pub mod outputs;
+pub mod program_args;
 pub mod reattach;
 pub mod report;
 pub mod retry;
@@ -48,5 +50,5 @@ pub fn serve_main<A: Application>(
     words: impl IntoIterator<Item = OsString>,
     make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
 ) -> ExitCode {
-    server::main(words, &[], make)
+    server::main(words, &[], |order| make(order.for_application()?))
 }

@@ -52,8 +52,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Server { words } => {
             let name = OsString::from("reattach server");
-            server::main(std::iter::once(name).chain(words), &["server".into()], |command| {
-                Program::spawn(&command.unwrap_or_default())
+            server::main(std::iter::once(name).chain(words), &["server".into()], |order| {
+                Program::spawn(&order)
             })
         }
         Command::DemoPart(args) => demo::run_part(&args),

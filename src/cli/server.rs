@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! run         be a server
+//! program_words  how its program is to be run
 //! proxy       find or start a server, and relay
 //! report      version, list and status, for people and programs
 //! ```
@@ -9,6 +10,7 @@
 //! Generic in what is hosted, so that others can build a server of their own around an
 //! application in its process.
 
+mod program_words;
 mod proxy;
 mod report;
 mod run;
@@ -22,6 +24,8 @@ use super::usage;
 use super::voice::say;
 use crate::host::application::Application;
 use crate::host::identifier::Identifier;
+use crate::host::login;
+use crate::host::order::Order;
 use crate::host::paths::Place;
 use crate::host::stop::{Stopped, stop};
 use crate::io::room;
@@ -46,6 +50,12 @@ enum Command {
         /// For programs
         #[arg(long)]
         json: bool,
+    },
+    /// What our environment is, for a server that asks a login shell
+    #[command(hide = true)]
+    Environment {
+        /// What to begin and end with
+        mark: String,
     },
     /// List the servers of this user
     List {
@@ -74,20 +84,24 @@ enum Command {
 }
 
 /// Runs all commands. `words` begin with the program's name; `prefix` is what our own executable
-/// needs before them, when it does other things as well. `make` makes what is hosted of the words
-/// after `--`; it is called in the server's process only, and its error is told to whoever starts
+/// needs before them, when it does other things as well. `make` makes what is hosted of what the
+/// words say of it; it is called in the server's process only, and its error is told to whoever starts
 /// the server.
 pub fn main<A: Application>(
     words: impl IntoIterator<Item = OsString>,
     prefix: &[OsString],
-    make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+    make: impl FnOnce(Order) -> Result<A, String>,
 ) -> ExitCode {
     let arguments: Arguments = match usage::parse(words) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
     match arguments.command {
-        Command::Run(run) => run.run(make),
+        Command::Run(run) => run.run(prefix, make),
+        Command::Environment { mark } => match login::tell_environment(&mark) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         Command::Proxy(proxy) => proxy.run(prefix),
         Command::Version { json } => report::version(json),
         Command::List { json } => report::list(json),

@@ -71,7 +71,9 @@ impl Driver {
         if transport.link.poll_news(cx, |news| tell(told(news))) {
             return true;
         }
-        match transport.poll_process(cx) {
+        let news = transport.poll_process(cx);
+        let note = transport.note.take();
+        match news {
             Some(News::Exited(mut exit)) => {
                 // It counts after everything that the process wrote.
                 transport.link.poll_last_news(cx, |news| tell(told(news)));
@@ -85,7 +87,14 @@ impl Driver {
                 tell(news);
                 true
             }
-            None => false,
+            None => match note {
+                Some(note) => {
+                    *was_told = true;
+                    shared.port.lock().machine.remark = Some(note);
+                    true
+                }
+                None => false,
+            },
         }
     }
 

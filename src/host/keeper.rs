@@ -259,6 +259,7 @@ mod tests {
     use smol::channel::{bounded, unbounded};
 
     use super::*;
+    use crate::host::order::Order;
     use crate::proto::InstanceId;
 
     /// Looks after a server's files in that place.
@@ -268,7 +269,7 @@ mod tests {
         let (listeners, made) = place.sockets.listen(Right::IfUnused).unwrap();
         let (fresh, newest) = unbounded();
         fresh.try_send(listeners).unwrap();
-        let record = Record::of_this_process(InstanceId(7), &[], &made.sockets, Duration::ZERO);
+        let record = Record::of_this_process(InstanceId(7), &Order::default(), &made.sockets, Duration::ZERO);
         let (logs_to_file, stdout_is_log) = (false, false);
         let tombstone = None;
         let keeper = Keeper {

@@ -6,7 +6,6 @@
 //! Serving is left to [`daemon`], starting and waiting to the [`spawn`](super::spawn)
 //! of whoever wants a server.
 
-use std::ffi::OsString;
 use std::future::pending;
 use std::io;
 
@@ -23,6 +22,7 @@ use super::identity;
 use super::keeper::{Calls, Keeper};
 use super::lock::{LockError, ServerLock, StarterLock};
 use super::log as log_file;
+use super::order::Order;
 use super::pairing::Doorway;
 use super::paths::Place;
 use super::record::{Ending, Record, clean};
@@ -42,8 +42,8 @@ pub struct Life {
     pub place: Place,
     /// How it behaves.
     pub config: ServerConfig,
-    /// What it hosts, if that is a program.
-    pub command: Option<Vec<OsString>>,
+    /// What it hosts.
+    pub order: Order,
     /// Remove its directory after an end that its client knows of.
     pub ephemeral: bool,
     /// How it was started.
@@ -80,8 +80,8 @@ impl Life {
     ///
     /// If there could not be a server. A starting proxy was told.
     pub fn live<A: Application>(
-        self,
-        make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+        mut self,
+        make: impl FnOnce(Order) -> Result<A, String>,
     ) -> Result<GoneReason, Stillborn> {
         if self.starter == Starter::Proxy {
             // Whoever leads a session cannot be reached by the end of another.
@@ -101,7 +101,7 @@ impl Life {
         lived
     }
 
-    fn prepare(&self) -> Result<(), Stillborn> {
+    fn prepare(&mut self) -> Result<(), Stillborn> {
         if self.starter == (Starter::Hand { log_to_file: true }) {
             let failed = |error: io::Error| {
                 Stillborn::Other(format!("the log {:?} cannot be opened: {error}", self.place.log))
@@ -109,12 +109,12 @@ impl Life {
             let log = log_file::open(&self.place.log).map_err(failed)?;
             rustix::stdio::dup2_stderr(log).map_err(|errno| failed(errno.into()))?;
         }
-        Ok(())
+        self.order.settle().map_err(Stillborn::Other)
     }
 
     async fn live_in_runtime<A: Application>(
         &self,
-        make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+        make: impl FnOnce(Order) -> Result<A, String>,
     ) -> Result<GoneReason, Stillborn> {
         let (directory, lock, signals) = self.take_lock().await?;
         let (listeners, made) = self.place.sockets.listen(Right::IfUnused).map_err(|why| {
@@ -125,8 +125,8 @@ impl Life {
         let (fresh, newest) = unbounded();
         let _ = fresh.try_send(listeners);
         let instance = InstanceId(random::id());
-        let command = self.command.clone().unwrap_or_default();
-        let record = Record::of_this_process(instance, &command, &made.sockets, self.config.idle_lifetime);
+        let lifetime = self.config.idle_lifetime;
+        let record = Record::of_this_process(instance, &self.order, &made.sockets, lifetime);
         let logs_to_file = self.starter != Starter::Hand { log_to_file: false };
         let stdout_is_log = self.starter == Starter::Proxy;
         let place = &self.place;
@@ -239,13 +239,13 @@ impl Life {
     fn bear<A: Application>(
         &self,
         keeper: &Keeper<'_>,
-        make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+        make: impl FnOnce(Order) -> Result<A, String>,
     ) -> Result<A, String> {
         let Keeper { record, directory, .. } = keeper;
         record
             .write(&self.place, directory)
             .map_err(|error| format!("the record in {:?} cannot be written: {error}", directory.path()))?;
-        make(self.command.clone())
+        make(self.order.clone())
     }
 
     /// Removes what was made for a server by hand that did not come to be. A log stays: there may

@@ -31,6 +31,9 @@
 //! pairing       two sockets become one attachment
 //! application   what a server hosts
 //! program       a hosted program
+//! order         what is to be hosted, and how
+//! difference    what of it is not what somebody else asked for
+//! login         what a login shell would give it
 //! sweep         what was left behind long ago
 //! stop          the user's way to end a server
 //! ```
@@ -42,6 +45,7 @@ pub mod boot;
 pub mod claim;
 pub mod daemon;
 pub mod descriptors;
+pub mod difference;
 pub mod directory;
 pub mod flow;
 pub mod handover;
@@ -52,8 +56,10 @@ pub mod launcher;
 pub mod life;
 pub mod lock;
 pub mod log;
+pub mod login;
 pub mod look;
 pub mod notice;
+pub mod order;
 pub mod pairing;
 pub mod paths;
 pub mod program;

@@ -21,6 +21,7 @@
 //! room        whether the system lets us open enough files
 //! sleep       a time to come that a task can wait for
 //! stdio       our own standard streams, and those of children
+//! surroundings  how a program is to be run
 //! turn        how long a task works before the others
 //! ```
 //!
@@ -46,4 +47,5 @@ pub mod reactor;
 pub mod room;
 pub mod sleep;
 pub mod stdio;
+pub mod surroundings;
 pub mod turn;

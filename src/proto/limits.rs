@@ -264,6 +264,13 @@ pub const KILL_WAIT: Duration = Duration::from_secs(5);
 /// Time for a server to become ready: it creates a few files and starts one program.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Time for the user's login shell to say what environment it makes: one that does more than set variables
+/// takes a second or two, and one that waits for somebody at a terminal would take for ever.
+pub const LOGIN_SHELL_WAIT: Duration = Duration::from_secs(10);
+
+/// Letters of a list of directories in a sentence about a program that is in none of them.
+pub const SEARCH_PATH_LETTERS_MAX: usize = 400;
+
 /// Time to wait for another starter of the same identifier: the sum of what one may need.
 pub const STARTER_WAIT: Duration = Duration::from_secs(35);
 

@@ -41,6 +41,7 @@ mod on_state;
 mod ordeals;
 mod orphan;
 mod outages;
+mod program;
 mod retry;
 mod seat;
 mod shared;

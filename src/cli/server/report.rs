@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{exit_code, fail};
 use crate::cli::voice::say;
+use crate::host::difference::line;
 use crate::host::identifier::Identifier;
 use crate::host::look::look;
 use crate::host::paths::{Place, Root};
@@ -138,11 +139,7 @@ impl Report {
 
     /// As a shell would take it.
     fn command_line(&self) -> String {
-        let quoted = |word: &String| {
-            let word = printable(word);
-            shlex::try_quote(&word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned())
-        };
-        self.command.iter().map(quoted).collect::<Vec<_>>().join(" ")
+        line(&self.command)
     }
 
     fn lines(&self) -> Vec<[String; 2]> {
