@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 pub use crate::io::surroundings::Surroundings;
+use crate::io::whoami::whoami;
 use crate::proto::InstanceId;
 use crate::session::client::{Launch, Way};
 
@@ -63,6 +64,8 @@ pub struct Target {
     pub command: Vec<OsString>,
     /// How it is to be run.
     pub surroundings: Surroundings,
+    /// Who attaches, for the people on the server's side; nothing of it is believed.
+    pub client: Option<String>,
     /// Keep the terminal's interrupt from the transport: the client handles it.
     pub shield_from_interrupts: bool,
 }
@@ -79,6 +82,7 @@ impl Target {
             orphan_lifetime: OrphanLifetime::Default,
             command: Vec::new(),
             surroundings: Surroundings::default(),
+            client: Some(whoami()),
             shield_from_interrupts: false,
         }
     }

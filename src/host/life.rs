@@ -15,6 +15,7 @@ use smol::Timer;
 use smol::channel::{Sender, bounded, unbounded};
 use smol::future::or;
 
+use super::agent::Agent;
 use super::application::Application;
 use super::daemon;
 use super::directory::Directory;
@@ -26,6 +27,7 @@ use super::order::Order;
 use super::pairing::Doorway;
 use super::paths::Place;
 use super::record::{Ending, Record, clean};
+use super::seat::Seat;
 use super::sockets::Right;
 use super::spawn::ready_line;
 use super::sweep::sweep;
@@ -131,6 +133,8 @@ impl Life {
         let stdout_is_log = self.starter == Starter::Proxy;
         let place = &self.place;
         let host = place.root().and_then(|root| identity::keep(root).ok());
+        let agent = A::NEEDS_COMMAND.then(|| Agent::beside(place, &made.sockets)).flatten();
+        let seat = &Seat::new(place, instance, agent);
         let mut keeper = Keeper {
             place,
             host,
@@ -141,6 +145,7 @@ impl Life {
             made,
             logs_to_file,
             stdout_is_log,
+            seat,
             fresh,
         };
         let application = self.bear(&keeper, make).map_err(|why| {
@@ -167,7 +172,7 @@ impl Life {
             keeper.watch(&calls).await;
             pending().await
         });
-        let ended = daemon::run(doorway, application, config, instance, stop).await;
+        let ended = daemon::run(doorway, application, config, instance, seat, stop).await;
         let reason = ended.reason;
         log::info!("instance {instance} ends: {reason}");
         match keeper.write_tombstone(&Ending::now(instance, reason)) {
@@ -245,7 +250,7 @@ impl Life {
         record
             .write(&self.place, directory)
             .map_err(|error| format!("the record in {:?} cannot be written: {error}", directory.path()))?;
-        make(self.order.clone())
+        make(Order { agent: keeper.seat.agent(), ..self.order.clone() })
     }
 
     /// Removes what was made for a server by hand that did not come to be. A log stays: there may
@@ -278,7 +283,8 @@ impl Life {
 
 /// Takes away what nobody needs once we are gone.
 fn close(keeper: &Keeper<'_>) {
-    let Keeper { place, directory, lock, made, tombstone, .. } = keeper;
+    let Keeper { place, directory, lock, made, tombstone, seat, .. } = keeper;
+    seat.remove(directory);
     made.remove();
     if let Some(room) = tombstone {
         let _ = room.give_up(place, directory);

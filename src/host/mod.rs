@@ -25,6 +25,8 @@
 //! relay         bytes both ways, until a side ends
 //!
 //! life          a server process, from its start to its tombstone
+//! seat          who is attached, or was
+//! agent         where a program finds the keys of whoever is
 //! keeper        a server looks after its files
 //! notice        when to do so
 //! daemon        the server's driver
@@ -38,6 +40,7 @@
 //! stop          the user's way to end a server
 //! ```
 
+pub mod agent;
 pub mod application;
 pub mod attach;
 pub mod bell;
@@ -66,6 +69,7 @@ pub mod program;
 pub mod proof;
 pub mod record;
 pub mod relay;
+pub mod seat;
 pub mod sockets;
 pub mod spawn;
 pub mod stop;

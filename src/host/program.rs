@@ -20,6 +20,7 @@ use smol::Timer;
 use smol::channel::{Receiver, bounded};
 use smol::future::or;
 
+use super::agent::VARIABLE as AGENT;
 use super::application::{Application, Delivery, Session};
 use super::login;
 use super::order::Order;
@@ -29,9 +30,6 @@ use crate::proto::limits::{
     APP_GRACE, CHUNK_BYTES, OUTPUT_GRACE, PIPE_HELD_BYTES_MAX, SEARCH_PATH_LETTERS_MAX, WRITE_BYTES_MAX,
 };
 use crate::proto::{Channel, ProgramExit};
-
-/// Where a program finds whoever keeps the user's keys.
-const AGENT: &str = "SSH_AUTH_SOCK";
 
 /// A program that was started and not run to its end yet.
 #[derive(Debug)]

@@ -17,7 +17,8 @@ use super::directory::Directory;
 use super::lock::StarterLock;
 use super::order::Order;
 use super::paths::Place;
-use super::sockets::{Sockets, hash};
+use super::seat;
+use super::sockets::{AGENT, Sockets, hash};
 use crate::io::clock;
 use crate::proto::limits::{
     PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, RECORD_BYTES_MAX, RECORD_COMMAND_BYTES_MAX,
@@ -194,8 +195,11 @@ pub fn clean(place: &Place, directory: &Directory) -> io::Result<()> {
     }
     place.sockets.remove();
     // The record first: who finds it still must find what explains its end, too.
-    for ending in [".json", ".exit.json", ".stop.json"] {
+    for ending in [".json", ".exit.json", ".stop.json", seat::ENDING] {
         directory.remove(&place.name(ending))?;
+    }
+    if place.is_private() {
+        directory.remove(AGENT.as_ref())?;
     }
     for name in directory.names()? {
         if place.is_draft(&name) {
@@ -311,11 +315,11 @@ pub(super) fn shortened(command: &[std::ffi::OsString]) -> Vec<String> {
     words
 }
 
-fn read<T: DeserializeOwned>(directory: &Directory, name: &OsStr) -> Option<T> {
+pub(super) fn read<T: DeserializeOwned>(directory: &Directory, name: &OsStr) -> Option<T> {
     serde_json::from_slice(&directory.read(name, RECORD_BYTES_MAX)?).ok()
 }
 
-fn write<T: Serialize>(directory: &Directory, name: &OsStr, content: &T) -> io::Result<()> {
+pub(super) fn write<T: Serialize>(directory: &Directory, name: &OsStr, content: &T) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(content)?;
     text.push(b'\n');
     directory.replace(name, &text)

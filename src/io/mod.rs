@@ -23,6 +23,7 @@
 //! stdio       our own standard streams, and those of children
 //! surroundings  how a program is to be run
 //! turn        how long a task works before the others
+//! whoami      who we are, for people elsewhere
 //! ```
 //!
 //! What is said and when is left to the machines; which processes and files there are, to the host.
@@ -49,3 +50,4 @@ pub mod sleep;
 pub mod stdio;
 pub mod surroundings;
 pub mod turn;
+pub mod whoami;

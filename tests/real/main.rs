@@ -14,6 +14,7 @@ mod terminal;
 mod typist;
 mod wire;
 
+mod agent;
 mod bounds;
 mod by_hand;
 mod crowded;

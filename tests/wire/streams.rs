@@ -61,7 +61,16 @@ pub(crate) fn frames() -> impl Strategy<Value = Frame> {
             any::<bool>()
         )
             .prop_map(|(protocol, session, attempt, instance, received, window, takeover)| {
-                Frame::Hello(Hello { protocol, session, attempt, instance, received, window, takeover })
+                Frame::Hello(Hello {
+                    protocol,
+                    session,
+                    attempt,
+                    instance,
+                    received,
+                    window,
+                    takeover,
+                    client: None,
+                })
             }),
         (version(), instance(), session(), number(), number(), number(), host()).prop_map(
             |(protocol, instance, session, received, start, window, host)| {

@@ -439,6 +439,8 @@ impl Client {
             received: self.inbox.received(),
             window: self.inbox.window(),
             takeover: self.config.first == First::Takeover && self.instance.is_none(),
+            // Whoever carries it knows.
+            client: None,
         }
     }
 }
