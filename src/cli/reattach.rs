@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use super::connect_args::ConnectArgs;
 use super::{connect, demo, retry, server, usage};
 use crate::host::program::Program;
+use crate::proto::words::harmless;
 
 /// Keep a program on another machine running, and attached, over dropped links.
 #[derive(Parser)]
@@ -37,9 +38,28 @@ enum Command {
     DemoPart(demo::PartArgs),
 }
 
+/// What to do with a first word that is no command.
+fn no_command(word: &str, nearest: Option<&str>) -> Option<String> {
+    let word = harmless(word);
+    let shown = shlex::try_quote(&word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned());
+    // What is farther off than two slips of a finger is more likely a host.
+    let nearest = nearest.filter(|nearest| strsim::damerau_levenshtein(nearest, &word) <= 2);
+    Some(match nearest {
+        _ if server::COMMANDS.contains(&word.as_str()) => {
+            format!("{word} is a command of reattach-server, on the host that it is about")
+        }
+        Some(nearest) => format!(
+            "there is no command {word}; did you mean {nearest}? To run a program on a host of that name: reattach connect {shown} -- CMD"
+        ),
+        None => format!(
+            "there is no command {word}; did you mean a host? To run a program there: reattach connect {shown} -- CMD"
+        ),
+    })
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let words: Words = match usage::parse(std::env::args_os()) {
+    let words: Words = match usage::parse_or_explain(std::env::args_os(), no_command) {
         Ok(words) => words,
         Err(code) => return code,
     };

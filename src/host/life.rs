@@ -168,7 +168,7 @@ impl Life {
         let (ask, asked) = bounded(1);
         let calls = Calls { asked, used: users };
         let config = ServerConfig { host, ..self.config.clone() };
-        let stop = or(told_to_stop(signals, place, instance, ask), async {
+        let stop = or(told_to_stop(signals, place, seat, instance, ask), async {
             keeper.watch(&calls).await;
             pending().await
         });
@@ -325,6 +325,7 @@ fn tell(line: &str) {
 async fn told_to_stop(
     mut signals: Signals,
     place: &Place,
+    seat: &Seat<'_>,
     instance: InstanceId,
     ask: Sender<()>,
 ) -> GoneReason {
@@ -335,6 +336,12 @@ async fn told_to_stop(
                 let directory = directory.as_ref();
                 let intent = directory.and_then(|directory| Ending::read_intent(place, directory));
                 let ours = intent.filter(|intent| intent.instance == instance);
+                if ours.as_ref().is_some_and(|intent| intent.unless_attached) && seat.is_taken() {
+                    log::info!("not stopped: a client is attached");
+                    // Whoever waits for our end sees by this that it will not come.
+                    let _ = directory.map(|directory| directory.remove(&place.name(".stop.json")));
+                    continue;
+                }
                 // Whoever replaces us holds the starter lock meanwhile: one that gave up does not
                 // explain what somebody else wishes later.
                 let is_abandoned =

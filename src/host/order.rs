@@ -72,15 +72,13 @@ fn found(directory: &Path) -> Result<PathBuf, String> {
 /// One sentence, if that cannot be told.
 pub fn meant(directory: &Path) -> Result<PathBuf, String> {
     let bytes = directory.as_os_str().as_bytes();
-    let below_home = match bytes {
-        b"~" => Some(&b""[..]),
-        _ => bytes.strip_prefix(b"~/"),
-    };
+    let below_home = if bytes == b"~" { Some(&b""[..]) } else { bytes.strip_prefix(b"~/") };
     let whole = match below_home {
         Some(rest) => {
             let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
             let home = home.ok_or("the environment variable HOME is not set, so ~ names no directory")?;
-            PathBuf::from(home).join(OsStr::from_bytes(rest))
+            // Not with a slash at its end.
+            PathBuf::from(home).join(OsStr::from_bytes(rest)).components().collect()
         }
         None => directory.to_owned(),
     };

@@ -140,13 +140,17 @@ pub struct Ending {
     pub at: String,
     /// Why, for people: one sentence.
     pub message: String,
+    /// Only if no client is attached: a server that has one removes this word, and goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unless_attached: bool,
 }
 
 impl Ending {
     /// One that happens now.
     pub fn now(instance: InstanceId, reason: GoneReason) -> Self {
         let time = clock::unix_seconds();
-        Ending { instance, reason, time, at: time_for_people(time), message: sentence(reason) }
+        let (at, message) = (time_for_people(time), sentence(reason));
+        Ending { instance, reason, time, at, message, unless_attached: false }
     }
 
     /// What of it explains an end.

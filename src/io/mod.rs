@@ -18,6 +18,7 @@
 //! port        where an application and a driver meet
 //! random      the system's random numbers
 //! reactor     a thread that waits for all of its tasks at once
+//! resident    how much memory processes hold
 //! room        whether the system lets us open enough files
 //! sleep       a time to come that a task can wait for
 //! stdio       our own standard streams, and those of children
@@ -45,6 +46,7 @@ pub mod polled;
 pub mod port;
 pub mod random;
 pub mod reactor;
+pub mod resident;
 pub mod room;
 pub mod sleep;
 pub mod stdio;

@@ -464,8 +464,14 @@ pub const SWEPT_DIRECTORIES_MAX: usize = 256;
 /// may come while the last is still being closed.
 pub const DESCRIPTORS_MIN: u64 = 40;
 
+/// Servers that one command ends at once: each takes a second or two, and some descriptors, of its own.
+pub const STOPPED_AT_ONCE: usize = 8;
+
 /// Letters of a command in a row of a table, so that a row stays on a line of a wide terminal.
-pub const COMMAND_LETTERS_MAX: usize = 60;
+pub const COMMAND_LETTERS_MAX: usize = 50;
+
+/// Letters of a client's name there.
+pub const CLIENT_LETTERS_MAX: usize = 24;
 
 /// Descriptors that a starter keeps from its server where the system has no list of those that are
 /// open: far more than a shell leaves behind.

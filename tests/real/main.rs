@@ -34,6 +34,7 @@ mod keeping;
 #[cfg(target_os = "linux")]
 mod keyboard;
 mod leftovers;
+mod listing;
 mod loss;
 mod noise;
 #[cfg(target_os = "linux")]
