@@ -88,6 +88,9 @@ pub struct ConnectArgs {
     /// What stands before the server's subcommands when this very program serves.
     #[arg(skip = own_server())]
     own_server: Vec<OsString>,
+    /// Whether some of the words come from a file.
+    #[arg(skip)]
+    pub settings_used: bool,
     /// Drawn once, so that every attempt means the same server.
     #[arg(skip = format!("auto-{:016x}", random::id() as u64))]
     fresh_identifier: String,
@@ -168,7 +171,10 @@ impl ConnectArgs {
     pub fn check(&self) -> Result<(), String> {
         self.check_place()?;
         self.program.check()?;
-        self.check_times()
+        self.check_times().map_err(|why| match &self.host {
+            Some(host) if self.settings_used => format!("{why}; reattach config {host} shows who says what"),
+            Some(_) | None => why,
+        })
     }
 
     /// Where to run what.
@@ -209,6 +215,18 @@ impl ConnectArgs {
 }
 
 impl ConnectArgs {
+    /// Whether there is a host that something may be set for.
+    ///
+    /// # Errors
+    ///
+    /// One sentence.
+    pub fn check_host(&self) -> Result<(), String> {
+        match &self.host {
+            Some(host) if !host.is_empty() && !self.local && self.via.is_none() => Ok(()),
+            Some(_) | None => Err("a host is needed, as ssh takes it: settings are by host".to_owned()),
+        }
+    }
+
     /// What a proxy is told of it, if anything.
     fn orphan_lifetime(&self) -> OrphanLifetime {
         match self.orphan_lifetime {

@@ -4,6 +4,9 @@
 //! reattach       the client's program
 //! connect        a hosted program that looks like a local one
 //! connect_args   its words
+//! settings       those that a file has for a host
+//! settled        what holds of all that
+//! config         what holds, shown
 //! program_args   those that say how the program there is to be run
 //! comeback_args  those that say when to come back
 //! on_state       what the user wants done when the state changes
@@ -16,6 +19,7 @@
 //! keyboard       a terminal that others read, too
 //! server         the server's program
 //! demo           what happens when links break and servers die, shown live
+//! table          rows for people
 //! voice          lines on standard error
 //! usage          wrong words
 //! ```
@@ -27,6 +31,7 @@ use crate::host::application::Application;
 
 pub mod bell;
 pub mod comeback_args;
+pub mod config;
 pub mod connect;
 pub mod connect_args;
 pub mod demo;
@@ -39,7 +44,10 @@ pub mod reattach;
 pub mod report;
 pub mod retry;
 pub mod server;
+pub mod settings;
+pub mod settled;
 pub mod speaks;
+mod table;
 pub mod usage;
 pub mod voice;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::comeback_args::Switch;
 use crate::io::surroundings::{Surroundings, split_variable};
 
 /// How the program there is to be run.
@@ -20,8 +21,8 @@ pub struct ProgramArgs {
     #[arg(long, value_name = "NAME[=VALUE]", allow_hyphen_values = true)]
     env: Vec<OsString>,
     /// Give it the environment that your login shell there makes, PATH among it.
-    #[arg(long)]
-    login: bool,
+    #[arg(long, value_name = "WHETHER", value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on", default_value_t = Switch::Off, hide_default_value = true, hide_possible_values = true)]
+    login: Switch,
 }
 
 impl ProgramArgs {
@@ -41,7 +42,7 @@ impl ProgramArgs {
             variables.retain(|(other, _)| *other != name);
             variables.push((name, value));
         }
-        Ok(Surroundings { directory: self.cwd.clone(), variables, login: self.login })
+        Ok(Surroundings { directory: self.cwd.clone(), variables, login: self.login == Switch::On })
     }
 
     /// What is wrong with the words together, in one sentence.

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::connect_args::ConnectArgs;
-use super::{connect, demo, retry, server, usage};
+use super::settled::settle;
+use super::{config, connect, demo, retry, server, usage};
 use crate::host::program::Program;
 use crate::proto::words::harmless;
 
@@ -22,6 +23,13 @@ struct Words {
 enum Command {
     /// Run a program on a host and keep it over dropped links.
     Connect(Box<ConnectArgs>),
+    /// Show what holds for a host, and from where.
+    #[command(disable_help_flag = true)]
+    Config {
+        /// A host, and what `connect` would be given.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "HOST")]
+        words: Vec<OsString>,
+    },
     /// Make clients that wait for a network try now.
     Retry(retry::RetryArgs),
     /// Show on this machine what happens when links break and servers die.
@@ -64,10 +72,15 @@ pub fn main() -> ExitCode {
         Err(code) => return code,
     };
     match words.command {
-        Command::Connect(args) => match args.check() {
-            Ok(()) => connect::run(*args),
-            Err(why) => usage::wrong("reattach connect", &why),
-        },
+        Command::Connect(_) => {
+            // Once more, with what the settings say: they are judged by the same parser.
+            let words: Vec<OsString> = std::env::args_os().skip(2).collect();
+            match settle(&words).and_then(|settled| settled.args.check().map(|()| settled.args)) {
+                Ok(args) => connect::run(args),
+                Err(why) => usage::wrong("reattach connect", &why),
+            }
+        }
+        Command::Config { words } => config::run(&words),
         Command::Retry(args) => retry::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Server { words } => {

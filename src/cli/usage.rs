@@ -50,18 +50,20 @@ pub fn parse_or_explain<T: Parser>(
             ExitCode::from(EXIT_USAGE)
         }
         _ => {
-            let nearest = nearest(&error);
+            let nearest_word = nearest(&error);
             let unknown = match error.get(ContextKind::InvalidSubcommand) {
-                Some(ContextValue::String(word)) => explain(word, nearest.as_deref()),
+                Some(ContextValue::String(word)) => explain(word, nearest_word.as_deref()),
                 _ => None,
             };
-            let why = unknown.unwrap_or_else(|| {
-                let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"));
-                format!("{}{hint}", sentence(&error.render().to_string()))
-            });
-            wrong(T::command().get_name(), &why)
+            wrong(T::command().get_name(), &unknown.unwrap_or_else(|| explanation(&error)))
         }
     })
+}
+
+/// What is wrong, in one sentence.
+pub fn explanation(error: &clap::Error) -> String {
+    let hint = nearest(error).map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"));
+    format!("{}{hint}", sentence(&error.render().to_string()))
 }
 
 /// What was meant instead of a misspelt word, most likely.

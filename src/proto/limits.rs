@@ -464,6 +464,9 @@ pub const SWEPT_DIRECTORIES_MAX: usize = 256;
 /// may come while the last is still being closed.
 pub const DESCRIPTORS_MIN: u64 = 40;
 
+/// Bytes of a file of settings: some thousand hosts. What is longer was not written by a person.
+pub const SETTINGS_BYTES_MAX: usize = 1 << 20;
+
 /// Servers that one command ends at once: each takes a second or two, and some descriptors, of its own.
 pub const STOPPED_AT_ONCE: usize = 8;
 

@@ -99,7 +99,8 @@ impl Place {
             .env("HOME", self.home())
             .env("XDG_RUNTIME_DIR", self.runtime())
             .env_remove("RUST_LOG")
-            .env_remove("SSH_AUTH_SOCK");
+            .env_remove("SSH_AUTH_SOCK")
+            .env_remove("XDG_CONFIG_HOME");
         command
     }
 

@@ -46,6 +46,7 @@ mod outages;
 mod program;
 mod retry;
 mod seat;
+mod settings;
 mod shared;
 mod speaks;
 mod ssh;

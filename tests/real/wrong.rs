@@ -40,7 +40,7 @@ fn wrong_words_are_named_with_what_is_accepted() {
         (&["devbox", "--env", "", "--", "cat"], "a variable is NAME=VALUE, or NAME"),
         (&["devbox", "--env", "=x", "--", "cat"], "a variable is NAME=VALUE, or NAME"),
         (&["devbox", "--env", "NO_SUCH_VARIABLE", "--", "cat"], "NO_SUCH_VARIABLE is not set here"),
-        (&["devbox", "--login=yes", "--", "cat"], "--login"),
+        (&["devbox", "--login=yes", "--", "cat"], "on, off"),
         (&["devbox", "--"], "no program to run was given"),
         (&["--local", "devbox", "--", "cat"], "cannot be used with"),
         (&["--local", "--via", "ssh x", "--", "cat"], "cannot be used with"),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::{exit_code, fail};
+use crate::cli::table::table;
 use crate::cli::voice::say;
 use crate::host::difference::line;
 use crate::host::identifier::Identifier;
@@ -17,7 +18,7 @@ use crate::io::clock;
 use crate::io::resident::{Census, Means};
 use crate::proto::limits::{CLIENT_LETTERS_MAX, COMMAND_LETTERS_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
 use crate::proto::verdict::EXIT_NOT_RUNNING;
-use crate::proto::words::{escaped, harmless, harmless_lines};
+use crate::proto::words::{escaped, harmless_lines};
 use crate::proto::{GoneReason, InstanceId};
 use crate::session::launch::{Holder, Lock};
 
@@ -271,11 +272,6 @@ impl Report {
     }
 }
 
-/// What does not break a line, or do anything else to a terminal.
-fn printable(text: &str) -> String {
-    harmless(text)
-}
-
 /// Its beginning, if it has more letters than that.
 fn cut(text: &str, letters_max: usize) -> String {
     match text.chars().count() {
@@ -368,18 +364,6 @@ pub(super) fn status(identifier: &Identifier, json: bool) -> ExitCode {
     print(&text, code)
 }
 
-/// Columns as wide as their widest cell, two spaces between.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
 /// To standard output; gives the code that follows if that could be said. A reader that has gone
 /// away has heard enough.
 pub(super) fn print(text: &str, code: ExitCode) -> ExitCode {
@@ -397,8 +381,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_aligned() {
-        let rows = [["A", "LONG", ""], ["äöü", "b", "c"]].map(|row| row.map(str::to_owned));
-        assert_eq!(table(&rows), "A    LONG\näöü  b     c");
+    fn times_and_sizes_are_short() {
+        for (seconds, text) in [(5, "5s"), (125, "2m"), (7_500, "2h 5m"), (200_000, "2d 7h")] {
+            assert_eq!(ago(clock::unix_seconds() - seconds), text);
+        }
+        assert_eq!(ago(u64::MAX), "0s", "whatever a garbled file claims");
+        for (bytes, text) in [(900, "0 kB"), (4_200_000, "4 MB"), (1_290_000_000, "1.2 GB")] {
+            assert_eq!(size(bytes), text);
+        }
     }
 }
