@@ -28,6 +28,9 @@ use toml::de::{DeTable, DeValue};
 use crate::proto::limits::SETTINGS_BYTES_MAX;
 use crate::proto::words::harmless;
 
+/// A part of the text.
+type Span = Range<usize>;
+
 /// What can be set, and how it is written.
 pub const KNOWN: [(&str, Kind); 17] = [
     ("allowance", Kind::Text),
@@ -131,8 +134,8 @@ impl Settings {
 
     /// The settings, or a line and what is wrong there.
     fn parse(path: &Path, text: &str) -> Result<Self, (usize, String)> {
-        let line_of = |span: Range<usize>| 1 + text[..span.start.min(text.len())].matches('\n').count();
-        let at = |span: Range<usize>, why: String| (line_of(span), why);
+        let line_of = |span: Span| 1 + text[..span.start.min(text.len())].matches('\n').count();
+        let at = |span: Span, why: String| (line_of(span), why);
         let root = DeTable::parse(text).map_err(|error| {
             let why = error.message().lines().collect::<Vec<_>>().join(", ");
             at(error.span().unwrap_or(0..0), why)
@@ -211,7 +214,7 @@ fn values(
     name: &str,
     kind: Kind,
     value: &Spanned<DeValue<'_>>,
-) -> Result<Vec<(String, Range<usize>)>, (Range<usize>, String)> {
+) -> Result<Vec<(String, Span)>, (Span, String)> {
     let span = value.span();
     let one = |text: String| Ok(vec![(text, span.clone())]);
     match (kind, value.get_ref()) {

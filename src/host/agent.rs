@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::directory::{Directory, DirectoryError};
+use super::link;
 use super::paths::Place;
 use super::sockets::{AGENT, Sockets};
 use crate::proto::limits::TOKEN_BYTES;
@@ -51,7 +52,7 @@ impl Letter {
         let target = own()?;
         let directory = place.find().ok()??;
         let name = letter_name(place, token);
-        directory.link(&name, &target).ok()?;
+        link::put(&directory, &name, &target).ok()?;
         Some(Letter { directory, name })
     }
 }
@@ -82,7 +83,7 @@ impl Agent {
             return;
         };
         let name = letter_name(place, token);
-        if let Some(target) = directory.read_link(&name) {
+        if let Some(target) = link::target(&directory, &name) {
             let _ = directory.remove(&name);
             self.lead_to(Some(target));
         }
@@ -111,11 +112,11 @@ impl Agent {
         let directory =
             directory.ok_or_else(|| io::Error::other(DirectoryError::Missing(parent.to_owned())))?;
         let name = AGENT.as_ref();
-        if directory.read_link(name).as_ref() == Some(target) {
+        if link::target(&directory, name).as_ref() == Some(target) {
             return Ok(());
         }
         directory.make_way(name)?;
-        directory.link(name, target)
+        link::put(&directory, name, target)
     }
 
     /// Removes the link.
@@ -141,7 +142,7 @@ mod tests {
         agent.keep().unwrap();
         assert!(std::fs::read_link(&path).is_err(), "there is nowhere to lead to");
         let leave = |token: u8, target: &Path| {
-            directory.link(&letter_name(&place, &[token; TOKEN_BYTES]), target).unwrap();
+            link::put(&directory, &letter_name(&place, &[token; TOKEN_BYTES]), target).unwrap();
         };
         leave(1, Path::new("/tmp/one"));
         leave(2, Path::new("/tmp/two"));

@@ -158,6 +158,11 @@ impl Directory {
         Ok(u32::from(stat.st_mode))
     }
 
+    /// For what is done in it elsewhere.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
     /// Where it is, for people.
     pub fn path(&self) -> &Path {
         &self.path
@@ -242,25 +247,6 @@ impl Directory {
                 Err(error)
             }
         }
-    }
-
-    /// Where the link of that name leads, if it is one.
-    pub fn read_link(&self, name: &OsStr) -> Option<PathBuf> {
-        let target = rustix::fs::readlinkat(&self.fd, name, Vec::new()).ok()?;
-        Some(PathBuf::from(OsStr::from_bytes(target.to_bytes())))
-    }
-
-    /// Puts a link in place in one step, as [`Directory::replace`] does a file.
-    ///
-    /// # Errors
-    ///
-    /// Those of the system.
-    pub fn link(&self, name: &OsStr, target: &Path) -> io::Result<()> {
-        let mut draft = name.to_owned();
-        draft.push(format!(".{}.draft", std::process::id()));
-        self.remove(&draft)?;
-        rustix::fs::symlinkat(target, &self.fd, &draft)?;
-        self.rename(&draft, name).inspect_err(|_| drop(self.remove(&draft)))
     }
 
     /// Gives a file another name, in one step, in place of what has that.

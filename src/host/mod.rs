@@ -5,6 +5,7 @@
 //! paths         where its files are
 //! sockets       the two sockets of a server
 //! directory     a private directory, and its files
+//! link          a link in it
 //! claim         the kernel's word that a server lives
 //! bell          the same, whatever becomes of its files
 //! lock          who is the server, who may start one
@@ -57,6 +58,7 @@ pub mod identity;
 pub mod keeper;
 pub mod launcher;
 pub mod life;
+pub mod link;
 pub mod lock;
 pub mod log;
 pub mod login;

@@ -180,7 +180,7 @@ async fn pair(lone: &Mutex<Vec<Lone>>, new: Lone) -> Option<Attachment> {
             output: into_polled(output.stream).ok()?,
             lender: None,
             is_near: false,
-            token: token,
+            token,
         }),
     }
 }
