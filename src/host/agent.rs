@@ -57,6 +57,13 @@ impl Letter {
     }
 }
 
+/// Removes what a proxy left, which may not have lived to do so itself.
+pub fn forget(place: &Place, token: &Token) {
+    if let Ok(Some(directory)) = place.find() {
+        let _ = directory.remove(&letter_name(place, token));
+    }
+}
+
 impl Drop for Letter {
     fn drop(&mut self) {
         let _ = self.directory.remove(&self.name);
@@ -156,6 +163,8 @@ mod tests {
         std::fs::create_dir(&path).unwrap();
         agent.keep().unwrap();
         assert_eq!(std::fs::read_link(&path).unwrap(), Path::new("/tmp/one"));
+        leave(4, Path::new("/tmp/four"));
+        forget(&place, &[4; TOKEN_BYTES]);
         agent.remove();
         assert!(directory.names().unwrap().is_empty());
         let elsewhere = Place::beside(&home.path().join("x.pid")).unwrap();

@@ -245,7 +245,9 @@ impl Driver<'_> {
             self.was_told = true;
             match effect {
                 Effect::Close(id, last) => {
-                    self.callers.remove(&id);
+                    if let Some(caller) = self.callers.remove(&id) {
+                        self.seat.dismiss(&caller);
+                    }
                     if let Some(link) = self.links.remove(&id) {
                         dismissed.push((link, last));
                     }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::agent::{Agent, Token};
+use super::agent::{self, Agent, Token};
 use super::directory::Directory;
 use super::paths::Place;
 use super::record::{read, time_for_people, write};
@@ -83,6 +83,13 @@ impl<'a> Seat<'a> {
     pub fn leave(&self) {
         let client = self.word.borrow().as_ref().and_then(|word| word.client.clone());
         self.tell(Word::now(self.instance, false, client));
+    }
+
+    /// Whoever called will not come any more: what was left for it is of no use.
+    pub fn dismiss(&self, caller: &Caller) {
+        if self.agent.borrow().is_some() {
+            agent::forget(self.place, &caller.token);
+        }
     }
 
     fn tell(&self, word: Word) {

@@ -432,6 +432,8 @@ impl Client {
 
     fn hello(&self) -> Hello {
         Hello {
+            // Whoever carries it knows.
+            client: None,
             protocol: (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION),
             session: self.session,
             attempt: self.attempt,
@@ -439,8 +441,6 @@ impl Client {
             received: self.inbox.received(),
             window: self.inbox.window(),
             takeover: self.config.first == First::Takeover && self.instance.is_none(),
-            // Whoever carries it knows.
-            client: None,
         }
     }
 }
