@@ -36,7 +36,11 @@ fn a_server_tells_who_is_attached_since_when_and_what_it_holds() {
     let place = Place::new();
     let Some(sshd) = Sshd::start(&place) else { return };
     let before = now();
-    let mut command = sshd.connect(&place, &["--id", "w", "--cwd", "~", "--log-format", "json"], &["cat"]);
+    let mut command = sshd.connect(
+        &place,
+        &["--id", "w", "--cwd", "~", "--env", "SECRET=1234567", "--log-format", "json"],
+        &["cat"],
+    );
     command.env("USER", "me\u{1b}[2J");
     let mut client = Client::start(command);
     client.until("Connected");
@@ -49,6 +53,10 @@ fn a_server_tells_who_is_attached_since_when_and_what_it_holds() {
         assert!(status["memory"][part].as_u64().unwrap() > 100_000, "{status}");
     }
     assert_eq!(status["cwd"], place.home().to_str().unwrap());
+    // By name alone: what it is is not for a screen, nor for a file.
+    assert_eq!(status["env"], serde_json::json!(["SECRET"]));
+    let record = std::fs::read_to_string(place.directory("w").join("server.json")).unwrap();
+    assert!(!record.contains("1234567"), "{record}");
     let listed: serde_json::Value = serde_json::from_slice(&place.run(&["list", "--json"]).stdout).unwrap();
     for field in ["attached", "attached_since", "client", "cwd", "pid", "instance"] {
         assert_eq!(listed[0][field], status[field], "{field}");

@@ -1,6 +1,7 @@
 //! The program there: where it runs, with what in its environment, and what is said of one that is not there.
 
 use std::fs;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
 use crate::client::Client;
@@ -118,7 +119,9 @@ fn with_a_login_it_finds_what_the_user_finds_whichever_shell_that_is() {
     for (shell, files, profile) in profiles {
         let path = ["/bin", "/usr/bin"].map(|folder| format!("{folder}/{shell}"));
         let Some(path) = path.iter().find(|path| fs::exists(path).unwrap()) else {
-            println!("SKIPPED: {shell} is missing");
+            assert!(std::env::var_os("CI").is_none(), "{shell} is missing");
+            let said = format!("SKIPPED: a login by {shell}, because that is missing\n");
+            std::io::stderr().write_all(said.as_bytes()).unwrap();
             continue;
         };
         let place = Place::new();

@@ -46,6 +46,12 @@ struct Report {
     /// Where the program runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     cwd: Option<String>,
+    /// The variables that the client gave to it, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    env: Vec<String>,
+    /// It has the environment of a login shell.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    login: bool,
     /// Whether a client is attached; absent if none ever was, or nothing tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     attached: Option<bool>,
@@ -152,6 +158,8 @@ impl Report {
             client: seat.as_ref().and_then(|seat| seat.client.clone()),
             memory,
             cwd: record.as_ref().and_then(|record| record.cwd.clone()),
+            env: record.iter().flat_map(|record| record.env.iter().map(|(name, _)| name.clone())).collect(),
+            login: record.as_ref().is_some_and(|record| record.login),
             command: record.map(|record| record.command).unwrap_or_default(),
             reason,
             ended: tombstone.map(|tombstone| tombstone.time),
@@ -216,6 +224,8 @@ impl Report {
         add("pid", self.pid.map(|pid| pid.to_string()));
         add("command", Some(self.command_line()).filter(|command| !command.is_empty()));
         add("working directory", self.cwd.clone());
+        add("variables", Some(self.env.join(" ")).filter(|names| !names.is_empty()));
+        add("environment", self.login.then(|| "that of a login shell".to_owned()));
         add("instance", self.instance.map(|instance| instance.to_string()));
         add("version", self.version.clone());
         let lifetime =
