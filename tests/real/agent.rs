@@ -104,11 +104,13 @@ fn a_hosted_shell_uses_the_agent_of_the_login_that_is_attached_now() {
     other.until("Connected");
     client.until("Refused");
     assert_eq!(client.wait().code(), Some(255));
+    let link = place.directory("w").join("agent.sock");
+    wait_until("the agent of the login before has ended with it", || !link.exists());
     finds(&mut other, "Error connecting to agent");
     other.end_input();
     assert_eq!(other.wait().code(), Some(0));
     wait_until("the server has ended", || place.servers().is_empty());
-    assert!(!place.directory("w").join("agent.sock").is_symlink());
+    assert!(!link.is_symlink());
 }
 
 #[test]
