@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::client::Client;
 use crate::examples::example;
-use crate::place::{Place, kill};
+use crate::place::{Place, kill, wait_until};
 use crate::sshd::Sshd;
 
 /// Prints where it is, some variables and all its arguments.
@@ -44,7 +44,7 @@ fn it_runs_where_and_with_what_is_said_whatever_that_is() {
         let arguments = STRANGE.map(|word| format!("[{word}]")).concat();
         assert_eq!(output(command), format!("{here}\n[{directory}][{directory}][{here}]{arguments}"));
     }
-    assert!(place.files().is_empty() && place.servers().is_empty());
+    wait_until("nothing is left", || place.servers().is_empty() && place.files().is_empty());
 }
 
 #[test]
