@@ -6,8 +6,8 @@ use reattach::host::program::Program;
 
 fn main() -> ExitCode {
     reattach::io::memory::keep();
-    reattach::cli::server::main(std::env::args_os(), &[], |command| {
-        let command = command.ok_or("a program to host must be named, after `--`")?;
-        Program::spawn(&command)
+    reattach::cli::server::main(std::env::args_os(), &[], |order| {
+        order.words().ok_or("a program to host must be named, after `--`")?;
+        Program::spawn(&order)
     })
 }

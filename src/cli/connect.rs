@@ -379,6 +379,13 @@ async fn report(client: Client, mut reporter: Reporter) {
         if change.status.is_final() {
             return;
         }
-        change = client.changed(&change).await;
+        let news = async { Ok(client.changed(&change).await) };
+        match or(async { Err(client.remark().await) }, news).await {
+            Ok(newer) => change = newer,
+            Err(remark) => {
+                reporter.tell_remark(&change, &remark);
+                change = client.changed(&change).await;
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::comeback_args::{ComebackArgs, Place, Switch};
 use super::on_state::OnState;
+use super::program_args::ProgramArgs;
 use super::speaks::SpeaksArgs;
 use super::usage::{TimeOrOff, parse_time, parse_time_or_off};
 use crate::client::{OrphanLifetime, Route, Target};
@@ -62,6 +63,8 @@ pub struct ConnectArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     heartbeat_interval: Duration,
     #[command(flatten)]
+    program: ProgramArgs,
+    #[command(flatten)]
     comeback: ComebackArgs,
     /// Whether to heed what the kernel tells of links, addresses and routes that change.
     #[arg(long, help_heading = "Coming back", value_name = "on|off", value_enum, hide_possible_values = true, default_value_t = Switch::On)]
@@ -85,6 +88,9 @@ pub struct ConnectArgs {
     /// What stands before the server's subcommands when this very program serves.
     #[arg(skip = own_server())]
     own_server: Vec<OsString>,
+    /// Whether some of the words come from a file.
+    #[arg(skip)]
+    pub settings_used: bool,
     /// Drawn once, so that every attempt means the same server.
     #[arg(skip = format!("auto-{:016x}", random::id() as u64))]
     fresh_identifier: String,
@@ -123,6 +129,8 @@ impl ConnectArgs {
             idle_lifetime: self.idle_lifetime,
             orphan_lifetime: self.orphan_lifetime(),
             command: self.command.clone(),
+            // What is wrong with them was told before.
+            surroundings: self.program.surroundings().unwrap_or_default(),
             shield_from_interrupts: has_terminal(),
             ..Target::new(route, "", identifier)
         }
@@ -162,7 +170,11 @@ impl ConnectArgs {
     /// That sentence.
     pub fn check(&self) -> Result<(), String> {
         self.check_place()?;
-        self.check_times()
+        self.program.check()?;
+        self.check_times().map_err(|why| match &self.host {
+            Some(host) if self.settings_used => format!("{why}; reattach config {host} shows who says what"),
+            Some(_) | None => why,
+        })
     }
 
     /// Where to run what.
@@ -195,7 +207,7 @@ impl ConnectArgs {
                 "where to run the program was not said: give a host, --local or --via COMMAND".to_owned()
             );
         }
-        if self.command.is_empty() && self.server_path.is_none() && !self.takeover {
+        if self.command.is_empty() && !self.may_need_none() && !self.takeover {
             return Err("no program to run was given: put it, with its arguments, after --".to_owned());
         }
         Ok(())
@@ -203,6 +215,18 @@ impl ConnectArgs {
 }
 
 impl ConnectArgs {
+    /// Whether there is a host that something may be set for.
+    ///
+    /// # Errors
+    ///
+    /// One sentence.
+    pub fn check_host(&self) -> Result<(), String> {
+        match &self.host {
+            Some(host) if !host.is_empty() && !self.local && self.via.is_none() => Ok(()),
+            Some(_) | None => Err("a host is needed, as ssh takes it: settings are by host".to_owned()),
+        }
+    }
+
     /// What a proxy is told of it, if anything.
     fn orphan_lifetime(&self) -> OrphanLifetime {
         match self.orphan_lifetime {
@@ -210,6 +234,12 @@ impl ConnectArgs {
             Some(TimeOrOff(None)) => OrphanLifetime::Off,
             Some(TimeOrOff(Some(lifetime))) => OrphanLifetime::Of(lifetime),
         }
+    }
+
+    /// Whether the server there may be its own application: ours, by whatever path, starts a program.
+    fn may_need_none(&self) -> bool {
+        let name = self.server_path.as_ref().map(|path| path.file_name().unwrap_or_default());
+        name.is_some_and(|name| name != "reattach-server")
     }
 
     /// Times that do not go together, or not with what a server bears.

@@ -4,6 +4,10 @@
 //! reattach       the client's program
 //! connect        a hosted program that looks like a local one
 //! connect_args   its words
+//! settings       those that a file has for a host
+//! settled        what holds of all that
+//! config         what holds, shown
+//! program_args   those that say how the program there is to be run
 //! comeback_args  those that say when to come back
 //! on_state       what the user wants done when the state changes
 //! speaks         what it says for a program that cannot any more
@@ -15,6 +19,7 @@
 //! keyboard       a terminal that others read, too
 //! server         the server's program
 //! demo           what happens when links break and servers die, shown live
+//! table          rows for people
 //! voice          lines on standard error
 //! usage          wrong words
 //! ```
@@ -26,6 +31,7 @@ use crate::host::application::Application;
 
 pub mod bell;
 pub mod comeback_args;
+pub mod config;
 pub mod connect;
 pub mod connect_args;
 pub mod demo;
@@ -33,11 +39,15 @@ pub mod interrupts;
 mod keyboard;
 pub mod on_state;
 pub mod outputs;
+pub mod program_args;
 pub mod reattach;
 pub mod report;
 pub mod retry;
 pub mod server;
+pub mod settings;
+pub mod settled;
 pub mod speaks;
+mod table;
 pub mod usage;
 pub mod voice;
 
@@ -48,5 +58,5 @@ pub fn serve_main<A: Application>(
     words: impl IntoIterator<Item = OsString>,
     make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
 ) -> ExitCode {
-    server::main(words, &[], make)
+    server::main(words, &[], |order| make(order.for_application()?))
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::connect_args::{ConnectArgs, LogFormat};
 use super::voice::say;
-use crate::client::{Cause, Change, Closed, Refused, Status};
+use crate::client::{Cause, Change, Closed, Moment, Refused, Status};
 use crate::proto::words::{escaped, harmless};
 use crate::proto::{GoneReason, ProgramExit};
 
@@ -56,6 +56,19 @@ struct Event<'a> {
     uptime_ms: u64,
 }
 
+impl<'a> Event<'a> {
+    fn of(change: &Change, at: Moment, cause: String, message: Option<&'a str>) -> Self {
+        let (state, count) = name(&change.status);
+        let (attempt, time, uptime_ms) = (change.attempt, at.to_string(), at.uptime_millis);
+        Event { state, count, attempt, reason: None, cause, next_try_in_ms: None, message, time, uptime_ms }
+    }
+
+    fn say(self) {
+        let line = serde_json::to_string(&Line { reattach: self }).expect("an event is plain data");
+        say(&escaped(&line));
+    }
+}
+
 impl Reporter {
     /// A reporter as the user asked for it.
     pub fn new(args: &ConnectArgs) -> Self {
@@ -75,7 +88,6 @@ impl Reporter {
         let message = self.message(change, next_try_in);
         match self.format {
             LogFormat::Json => {
-                let (state, count) = name(&change.status);
                 let reason = match change.status {
                     Status::ServerNotRunning(reason) => Some(reason),
                     Status::Connecting
@@ -88,14 +100,9 @@ impl Reporter {
                     | Status::Closed(_) => None,
                 };
                 let cause = change.cause.to_string();
-                let attempt = change.attempt;
                 let next_try_in_ms = next_try_in.and_then(|time| u64::try_from(time.as_millis()).ok());
-                let (message, time) = (message.as_deref(), change.at.to_string());
-                let uptime_ms = change.at.uptime_millis;
-                let event =
-                    Event { state, count, attempt, reason, cause, next_try_in_ms, message, time, uptime_ms };
-                let line = serde_json::to_string(&Line { reattach: event }).expect("an event is plain data");
-                say(&escaped(&line));
+                Event { reason, next_try_in_ms, ..Event::of(change, change.at, cause, message.as_deref()) }
+                    .say();
             }
             LogFormat::Human => {
                 if let Some(message) = message {
@@ -104,6 +111,14 @@ impl Reporter {
                     say(&format!("reattach: {} ({})", change.status, change.cause));
                 }
             }
+        }
+    }
+
+    /// Tells what is no change: for programs, the state once more, with a message.
+    pub fn tell_remark(&mut self, state: &Change, remark: &str) {
+        match self.format {
+            LogFormat::Json => Event::of(state, Moment::now(), "note".to_owned(), Some(remark)).say(),
+            LogFormat::Human => say(&format!("reattach: {}", harmless(remark))),
         }
     }
 

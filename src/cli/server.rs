@@ -1,17 +1,21 @@
 //! `reattach-server`: what runs on the host. Arguments in, exit code out.
 //!
 //! ```text
-//! run         be a server
-//! proxy       find or start a server, and relay
-//! report      version, list and status, for people and programs
+//! run            be a server
+//! proxy          find or start a server, and relay
+//! program_words  how its program is to be run
+//! report         version, list and status, for people and programs
+//! stop           end servers
 //! ```
 //!
 //! Generic in what is hosted, so that others can build a server of their own around an
 //! application in its process.
 
+mod program_words;
 mod proxy;
 mod report;
 mod run;
+mod stop;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,10 +26,8 @@ use super::usage;
 use super::voice::say;
 use crate::host::application::Application;
 use crate::host::identifier::Identifier;
-use crate::host::paths::Place;
-use crate::host::stop::{Stopped, stop};
-use crate::io::room;
-use crate::proto::verdict::EXIT_NOT_RUNNING;
+use crate::host::login;
+use crate::host::order::Order;
 
 /// Keeps a program or an application running for editors that come and go.
 #[derive(Debug, Parser)]
@@ -47,6 +49,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What our environment is, for a server that asks a login shell
+    #[command(hide = true)]
+    Environment {
+        /// What to begin and end with
+        mark: String,
+    },
     /// List the servers of this user
     List {
         /// For programs
@@ -62,58 +70,37 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// End a server, and wait for its end; exits with 90 if it is not running
-    Stop {
-        /// The server
-        #[arg(allow_hyphen_values = true)]
-        identifier: Identifier,
-        /// For programs
-        #[arg(long)]
-        json: bool,
-    },
+    /// End servers, and wait for their end
+    Stop(stop::Stop),
 }
 
+/// Those that people give, and may give to the client's program by mistake.
+pub(super) const COMMANDS: [&str; 6] = ["list", "proxy", "run", "status", "stop", "version"];
+
 /// Runs all commands. `words` begin with the program's name; `prefix` is what our own executable
-/// needs before them, when it does other things as well. `make` makes what is hosted of the words
-/// after `--`; it is called in the server's process only, and its error is told to whoever starts
+/// needs before them, when it does other things as well. `make` makes what is hosted of what the
+/// words say of it; it is called in the server's process only, and its error is told to whoever starts
 /// the server.
 pub fn main<A: Application>(
     words: impl IntoIterator<Item = OsString>,
     prefix: &[OsString],
-    make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+    make: impl FnOnce(Order) -> Result<A, String>,
 ) -> ExitCode {
     let arguments: Arguments = match usage::parse(words) {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
     match arguments.command {
-        Command::Run(run) => run.run(make),
+        Command::Run(run) => run.run(prefix, make),
+        Command::Environment { mark } => match login::tell_environment(&mark) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
         Command::Proxy(proxy) => proxy.run(prefix),
         Command::Version { json } => report::version(json),
         Command::List { json } => report::list(json),
         Command::Status { identifier, json } => report::status(&identifier, json),
-        Command::Stop { identifier, json } => run_stop(&identifier, json),
-    }
-}
-
-fn run_stop(identifier: &Identifier, json: bool) -> ExitCode {
-    let place =
-        room::for_open_files().and_then(|()| Place::of(identifier).map_err(|error| error.to_string()));
-    match place.and_then(|place| smol::block_on(stop(&place))) {
-        Ok(Stopped::Ended) => {
-            let line = serde_json::json!({ "identifier": identifier.as_str(), "stopped": true });
-            let text = if json { line.to_string() } else { format!("{identifier} has ended") };
-            report::print(&text, ExitCode::SUCCESS)
-        }
-        Ok(Stopped::NotRunning) => {
-            let line = serde_json::json!({ "identifier": identifier.as_str(), "stopped": false });
-            if json {
-                return report::print(&line.to_string(), exit_code(EXIT_NOT_RUNNING));
-            }
-            say(&format!("reattach-server: no server is running under the identifier {identifier}"));
-            exit_code(EXIT_NOT_RUNNING)
-        }
-        Err(why) => fail(&why),
+        Command::Stop(stop) => stop.run(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::voice::say;
 
@@ -20,6 +20,19 @@ const EXIT_USAGE: u8 = 64;
 ///
 /// The exit code: zero after help or a version was asked for, 64 after wrong words.
 pub fn parse<T: Parser>(words: impl IntoIterator<Item = OsString>) -> Result<T, ExitCode> {
+    parse_or_explain(words, |_, _| None)
+}
+
+/// The same; `explain` may have a better sentence for a word that is no command, and is told which one is
+/// nearest.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn parse_or_explain<T: Parser>(
+    words: impl IntoIterator<Item = OsString>,
+    explain: impl FnOnce(&str, Option<&str>) -> Option<String>,
+) -> Result<T, ExitCode> {
     T::try_parse_from(words).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             match error.print().and_then(|()| io::stdout().flush()) {
@@ -36,7 +49,31 @@ pub fn parse<T: Parser>(words: impl IntoIterator<Item = OsString>) -> Result<T, 
             let _ = error.print();
             ExitCode::from(EXIT_USAGE)
         }
-        _ => wrong(T::command().get_name(), &sentence(&error.render().to_string())),
+        _ => {
+            let nearest_word = nearest(&error);
+            let unknown = match error.get(ContextKind::InvalidSubcommand) {
+                Some(ContextValue::String(word)) => explain(word, nearest_word.as_deref()),
+                _ => None,
+            };
+            wrong(T::command().get_name(), &unknown.unwrap_or_else(|| explanation(&error)))
+        }
+    })
+}
+
+/// What is wrong, in one sentence.
+pub fn explanation(error: &clap::Error) -> String {
+    let hint = nearest(error).map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"));
+    format!("{}{hint}", sentence(&error.render().to_string()))
+}
+
+/// What was meant instead of a misspelt word, most likely.
+fn nearest(error: &clap::Error) -> Option<String> {
+    let kinds = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
+    kinds.into_iter().find_map(|kind| match error.get(kind)? {
+        ContextValue::String(word) => Some(word.clone()),
+        // The best is the last.
+        ContextValue::Strings(words) => words.last().cloned(),
+        _ => None,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::io::alarm::Alarm;
 use crate::io::link::LinkNews;
 use crate::io::memory::Hoard;
 use crate::io::turn;
+use crate::proto::Frame;
 use crate::session::Time;
 use crate::session::client::{Attempt, Effect, Input, Launch, News};
 
@@ -71,7 +72,9 @@ impl Driver {
         if transport.link.poll_news(cx, |news| tell(told(news))) {
             return true;
         }
-        match transport.poll_process(cx) {
+        let news = transport.poll_process(cx);
+        let note = transport.note.take();
+        match news {
             Some(News::Exited(mut exit)) => {
                 // It counts after everything that the process wrote.
                 transport.link.poll_last_news(cx, |news| tell(told(news)));
@@ -85,7 +88,14 @@ impl Driver {
                 tell(news);
                 true
             }
-            None => false,
+            None => match note {
+                Some(note) => {
+                    *was_told = true;
+                    shared.port.lock().machine.remark = Some(note);
+                    true
+                }
+                None => false,
+            },
         }
     }
 
@@ -160,10 +170,13 @@ impl Driver {
         let Some(transport) = &mut self.transport else {
             return false;
         };
-        let shared = &self.shared;
+        let (shared, client) = (&self.shared, &self.target.client);
         transport.link.poll_write(cx, || {
-            let mut inner = shared.port.lock();
-            inner.machine.poll_transmit().map(|(_, frame)| frame)
+            let (_, mut frame) = shared.port.lock().machine.poll_transmit()?;
+            if let Frame::Hello(hello) = &mut frame {
+                hello.client.clone_from(client);
+            }
+            Some(frame)
         })
     }
 }

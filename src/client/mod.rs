@@ -21,7 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use driver::Driver;
-pub use route::{OrphanLifetime, Route, Target};
+pub use route::{OrphanLifetime, Route, Surroundings, Target};
 
 pub use crate::io::network::NetworkChanges;
 
@@ -77,6 +77,8 @@ struct Noted {
     machine: machine::Client,
     /// The newest last; never empty.
     changes: VecDeque<Change>,
+    /// What the other side had to say that is no change.
+    remark: Option<String>,
 }
 
 impl Client {
@@ -87,7 +89,7 @@ impl Client {
         let machine = machine::Client::new(config, SessionId(random::id()), seed, clock.now());
         let (attempt, status) = (machine.attempt(), machine.status());
         let change = Change { number: 0, attempt, status, cause: Cause::User, at: Moment::now() };
-        let port = Port::new(Noted { machine, changes: VecDeque::from([change]) }, clock);
+        let port = Port::new(Noted { machine, changes: VecDeque::from([change]), remark: None }, clock);
         let shared = Arc::new(Shared { port });
         (Client { shared: Arc::clone(&shared) }, Driver::new(shared, target))
     }
@@ -189,6 +191,12 @@ impl Client {
             client.changes.back().filter(newer).and_then(|_| client.changes.iter().find(newer)).cloned()
         };
         self.shared.port.wait(|inner| next(&inner.machine)).await
+    }
+
+    /// Waits for something that the user should know and that is no change of the state: that a session which
+    /// was taken over runs another program than the target's, say. One sentence, each told once.
+    pub async fn remark(&self) -> String {
+        self.shared.port.wait(|inner| inner.machine.remark.take()).await
     }
 
     /// Time until the next attempt to connect or to come back, if one is planned.

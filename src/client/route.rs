@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+pub use crate::io::surroundings::Surroundings;
+use crate::io::whoami::whoami;
 use crate::proto::InstanceId;
 use crate::session::client::{Launch, Way};
 
@@ -60,6 +62,10 @@ pub struct Target {
     pub orphan_lifetime: OrphanLifetime,
     /// The program to host, with its arguments; empty for a server that is its own application.
     pub command: Vec<OsString>,
+    /// How it is to be run.
+    pub surroundings: Surroundings,
+    /// Who attaches, for the people on the server's side; nothing of it is believed.
+    pub client: Option<String>,
     /// Keep the terminal's interrupt from the transport: the client handles it.
     pub shield_from_interrupts: bool,
 }
@@ -75,6 +81,8 @@ impl Target {
             idle_lifetime: None,
             orphan_lifetime: OrphanLifetime::Default,
             command: Vec::new(),
+            surroundings: Surroundings::default(),
+            client: Some(whoami()),
             shield_from_interrupts: false,
         }
     }
@@ -159,10 +167,13 @@ impl Target {
             Launch::Replace => words.extend(["--if-running", "replace"].map(OsString::from)),
             Launch::Reattach => {
                 words.push("--reconnect".into());
-                if let Some(instance) = instance {
-                    words.extend(["--instance".into(), OsString::from(instance.to_string())]);
+                match instance {
+                    Some(instance) => {
+                        words.extend(["--instance".into(), OsString::from(instance.to_string())]);
+                    }
+                    // It starts nothing; but who has not met the server is told if it runs something else.
+                    None => self.add_program(&mut words),
                 }
-                // It starts nothing, so it need not know what would be started.
                 return words;
             }
         }
@@ -175,11 +186,16 @@ impl Target {
         if let Some(lifetime) = self.idle_lifetime {
             words.extend(["--idle-lifetime".into(), OsString::from(format!("{}ms", lifetime.as_millis()))]);
         }
+        self.add_program(&mut words);
+        words
+    }
+
+    fn add_program(&self, words: &mut Vec<OsString>) {
+        words.extend(self.surroundings.to_words());
         if !self.command.is_empty() {
             words.push("--".into());
             words.extend(self.command.iter().cloned());
         }
-        words
     }
 }
 
@@ -241,6 +257,21 @@ mod tests {
             again.join(" "),
             "reattach-server proxy --identifier=work --near --reconnect --instance 00000000000000000000000000000007"
         );
+    }
+
+    #[test]
+    fn how_it_is_run_goes_with_the_program() {
+        let mut target = target(Route::Local);
+        target.surroundings.directory = Some("/srv/a b".into());
+        target.surroundings.variables = vec![("A".into(), "1".into())];
+        let start = words(&target.command(Launch::Start, Way::Own, None));
+        let program = "--cwd=/srv/a b --env=A=1 -- rust-analyzer --log it's";
+        assert!(start.join(" ").ends_with(&format!("--if-running refuse {program}")));
+        // A takeover says what it expects to find.
+        let takeover = words(&target.command(Launch::Reattach, Way::Shared, None));
+        assert!(takeover.join(" ").ends_with(&format!("--reconnect {program}")));
+        let again = words(&target.command(Launch::Reattach, Way::Shared, Some(InstanceId(7))));
+        assert!(!again.join(" ").contains("/srv"));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub(super) struct Transport {
     /// Woken for itself only: it has nothing to do while bytes pass.
     watch: FuturesUnordered<Pin<Box<dyn Future<Output = Said> + Send>>>,
     said: Option<Said>,
+    /// What its user should know.
+    pub(super) note: Option<String>,
 }
 
 /// What the standard input and output of a transport's process are.
@@ -88,12 +90,13 @@ impl Transport {
         let errors = OwnedFd::from(process.child().stderr.take().expect("it was piped"));
         let reader = FrameReader::after_preamble(Polled::new(output).map_err(fail)?);
         let writer = FrameWriter::new(Polled::new(input).map_err(fail)?);
-        let (told, notices) = bounded(1);
+        // What a proxy may say before its bytes: that it has started, and a note.
+        let (told, notices) = bounded(2);
         let watch: Pin<Box<dyn Future<Output = Said> + Send>> =
             Box::pin(watch(process.pid(), Source::new(errors).map_err(fail)?, told));
         let link = Link::new(reader, writer);
         let watch = FuturesUnordered::from_iter([watch]);
-        Ok(Transport { attempt, link, process, notices, watch, said: None })
+        Ok(Transport { attempt, link, process, notices, watch, said: None, note: None })
     }
 
     /// News of the process, told after all that came before it on its output.
@@ -101,9 +104,16 @@ impl Transport {
         if let Poll::Ready(Some(said)) = self.watch.poll_next_unpin(cx) {
             self.said = Some(said);
         }
-        if let Ok(Notice::Started { host }) = self.notices.try_recv() {
-            self.process.works();
-            return Some(News::Started(host));
+        match self.notices.try_recv() {
+            Ok(Notice::Started { host }) => {
+                self.process.works();
+                return Some(News::Started(host));
+            }
+            Ok(Notice::Note { message }) => {
+                self.note = Some(message);
+                return None;
+            }
+            Ok(Notice::Exit(_)) | Err(_) => {}
         }
         let said = self.said.take()?;
         // It has ended, so this does not wait.
@@ -213,6 +223,9 @@ impl Said {
                 // The transport works: what it said before is its greeting.
                 self.first.clear();
                 self.last.clear();
+            }
+            Some(note @ Notice::Note { .. }) => {
+                let _ = notices.try_send(note);
             }
             None if line.trim().is_empty() => {}
             None => {

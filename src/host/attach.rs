@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use smol::future::or;
 use smol::{Async, Timer};
 
+use super::agent::Token;
 use super::bell;
 #[cfg(target_os = "linux")]
 use super::lock::probe;
@@ -19,7 +20,7 @@ use super::sockets::Sockets;
 use crate::io::mode::is_pipe;
 use crate::io::{passing, peer, random};
 use crate::proto::InstanceId;
-use crate::proto::limits::{RELEASE_WAIT, TOKEN_BYTES};
+use crate::proto::limits::RELEASE_WAIT;
 #[cfg(target_os = "linux")]
 use crate::session::launch::{Holder, Lock};
 
@@ -36,6 +37,8 @@ pub struct Attached {
     pub from_server: UnixStream,
     /// The server, if it has left word of itself by now.
     pub instance: Option<InstanceId>,
+    /// What both halves are known by.
+    pub token: Token,
 }
 
 /// A proxy's standard input and output, for the server to read and write itself.
@@ -64,7 +67,7 @@ impl Attached {
     ///
     /// Those of the sockets: the server has ended.
     pub fn introduce(&self, loan: Option<Loan<'_>>) -> io::Result<()> {
-        let token: [u8; TOKEN_BYTES] = random::bytes();
+        let token = &self.token;
         let mut input_words = token.to_vec();
         input_words.extend(loan.filter(|loan| loan.is_near).map(|_| NEAR));
         for (socket, words, lent) in [
@@ -110,7 +113,7 @@ pub async fn attach(place: &Place, expected: Option<InstanceId>) -> Result<Attac
     if instance_now != instance || expected.is_some() && instance != expected {
         return Err("another server has taken the place of the one that was meant".to_owned());
     }
-    Ok(Attached { to_server, from_server, instance })
+    Ok(Attached { to_server, from_server, instance, token: random::bytes() })
 }
 
 /// Somebody may have removed the sockets of a server that lives. It makes them anew when it is told, and a

@@ -17,6 +17,7 @@ use smol::future::or;
 
 use super::application::{Application, Delivery, Session};
 use super::pairing::{Attachment, Doorway, accept};
+use super::seat::{Caller, Seat};
 use crate::io::alarm::Alarm;
 use crate::io::clock::Clock;
 use crate::io::framed::{FrameReader, FrameWriter};
@@ -26,7 +27,7 @@ use crate::io::port::Port;
 use crate::io::turn;
 use crate::proto::limits::{APP_GRACE, ATTACHING_MAX, FAREWELL_TIMEOUT, SIGNALS_MAX};
 use crate::proto::{Frame, GoneReason, InstanceId, ProgramExit};
-use crate::session::server::{Effect, Input, News, Server, TransportId};
+use crate::session::server::{Effect, Input, News, Server, Status, TransportId};
 use crate::session::{ServerConfig, Time};
 
 /// A server that has ended, and its application with it.
@@ -44,6 +45,7 @@ pub async fn run<A: Application>(
     application: A,
     config: ServerConfig,
     instance: InstanceId,
+    seat: &Seat<'_>,
     stop: impl Future<Output = GoneReason>,
 ) -> Ended {
     let clock = Clock::new();
@@ -57,6 +59,8 @@ pub async fn run<A: Application>(
         hoard: Hoard::default(),
         signals,
         links: BTreeMap::new(),
+        callers: BTreeMap::new(),
+        seat,
         next_id: 1,
         farewells: Vec::new(),
         ended: None,
@@ -136,6 +140,9 @@ struct Driver<'a> {
     /// To the application, past what it has not taken yet.
     signals: Sender<u8>,
     links: BTreeMap<TransportId, Link>,
+    /// Whose the links are.
+    callers: BTreeMap<TransportId, Caller>,
+    seat: &'a Seat<'a>,
     next_id: TransportId,
     farewells: Vec<Pin<Box<dyn Future<Output = ()>>>>,
     ended: Option<GoneReason>,
@@ -187,6 +194,7 @@ impl Driver<'_> {
                 link = link.lent_by(lender);
             }
             self.links.insert(id, link);
+            self.callers.insert(id, Caller { token: attachment.token, client: None });
             self.port.lock().machine.handle_input(now, Input::Opened(id));
             any = true;
         }
@@ -199,6 +207,11 @@ impl Driver<'_> {
         for (id, link) in &mut self.links {
             more |= link.poll_news(cx, |news| {
                 self.was_told = true;
+                if let (LinkNews::Frame(Frame::Hello(hello)), Some(caller)) =
+                    (&news, self.callers.get_mut(id))
+                {
+                    caller.client.clone_from(&hello.client);
+                }
                 let news = match news {
                     LinkNews::Heard => News::Heard,
                     LinkNews::Frame(frame) => News::Frame(frame),
@@ -227,11 +240,14 @@ impl Driver<'_> {
 
     fn drive_effects(&mut self) {
         let mut inner = self.port.lock();
-        let mut dismissed = Vec::new();
+        let (mut dismissed, mut seated) = (Vec::new(), None);
         while let Some(effect) = inner.machine.poll_effect() {
             self.was_told = true;
             match effect {
                 Effect::Close(id, last) => {
+                    if let Some(caller) = self.callers.remove(&id) {
+                        self.seat.dismiss(&caller);
+                    }
                     if let Some(link) = self.links.remove(&id) {
                         dismissed.push((link, last));
                     }
@@ -243,7 +259,10 @@ impl Driver<'_> {
                     inner.deliveries.push_back(Delivery::Signal(signal));
                 }
                 Effect::FinishInput => inner.deliveries.push_back(Delivery::InputEnded),
-                Effect::Status(status, cause) => log::info!("{status}: {cause}"),
+                Effect::Status(status, cause) => {
+                    log::info!("{status}: {cause}");
+                    seated = Some(status);
+                }
                 Effect::Ignored(id) => log::debug!("news of transport {id}, which is over, changed nothing"),
                 Effect::End(reason) => self.ended = Some(reason),
             }
@@ -253,7 +272,18 @@ impl Driver<'_> {
             // Acknowledgements that came may have made room.
             inner.wake_waiters();
         }
+        let attached = inner.machine.attached();
         drop(inner);
+        // Before the answer goes out: whoever is welcome is already told of.
+        match seated {
+            Some(Status::Attached(_)) => {
+                if let Some(caller) = attached.and_then(|id| self.callers.get(&id)) {
+                    self.seat.take(caller);
+                }
+            }
+            Some(Status::Detached) => self.seat.leave(),
+            Some(Status::Unmet | Status::Ended(_)) | None => {}
+        }
         for (link, last) in dismissed {
             self.dismiss(link, last);
         }

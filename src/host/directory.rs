@@ -158,6 +158,11 @@ impl Directory {
         Ok(u32::from(stat.st_mode))
     }
 
+    /// For what is done in it elsewhere.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
     /// Where it is, for people.
     pub fn path(&self) -> &Path {
         &self.path

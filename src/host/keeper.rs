@@ -23,6 +23,7 @@ use super::notice::{Notice, Watched};
 use super::pairing::Listeners;
 use super::paths::Place;
 use super::record::{Ending, Record};
+use super::seat::{self, Seat};
 use super::sockets::{Made, Right, Sockets};
 use super::tombstone::Tombstone;
 use crate::proto::HostId;
@@ -49,6 +50,8 @@ pub struct Keeper<'a> {
     pub logs_to_file: bool,
     /// Whether standard output goes there, too.
     pub stdout_is_log: bool,
+    /// Who is attached.
+    pub seat: &'a Seat<'a>,
     /// To whoever accepts connections.
     pub fresh: Sender<Listeners>,
 }
@@ -125,8 +128,9 @@ impl Keeper<'_> {
             });
         }
         let Sockets { stdin, stdout } = &self.made.sockets;
-        for socket in [stdin, stdout] {
-            let (Some(parent), Some(name)) = (socket.parent(), socket.file_name()) else {
+        let agent = self.seat.agent();
+        for path in [Some(stdin), Some(stdout), agent.as_ref()].into_iter().flatten() {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
                 continue;
             };
             match watched.iter_mut().find(|watched| watched.directory == parent) {
@@ -160,6 +164,7 @@ impl Keeper<'_> {
         self.lock.write_number().map_err(failed)?;
         self.keep_sockets()?;
         self.keep_record().map_err(|error| format!("the record cannot be written: {error}"))?;
+        self.seat.keep(&self.directory);
         self.keep_room();
         self.keep_log().map_err(|error| format!("the log {:?} cannot be opened: {error}", place.log))
     }
@@ -179,7 +184,7 @@ impl Keeper<'_> {
 
     /// What has our files' names is a file that can be read and written; nothing tells of an end.
     fn keep_names(&self) -> io::Result<()> {
-        for ending in [".pid", ".lock", ".start", ".json", ".stop.json"] {
+        for ending in [".pid", ".lock", ".start", ".json", ".stop.json", seat::ENDING] {
             self.directory.make_usable(&self.place.name(ending))?;
         }
         self.directory.make_way(&self.place.name(".exit.json"))
@@ -259,6 +264,7 @@ mod tests {
     use smol::channel::{bounded, unbounded};
 
     use super::*;
+    use crate::host::order::Order;
     use crate::proto::InstanceId;
 
     /// Looks after a server's files in that place.
@@ -268,9 +274,10 @@ mod tests {
         let (listeners, made) = place.sockets.listen(Right::IfUnused).unwrap();
         let (fresh, newest) = unbounded();
         fresh.try_send(listeners).unwrap();
-        let record = Record::of_this_process(InstanceId(7), &[], &made.sockets, Duration::ZERO);
+        let record = Record::of_this_process(InstanceId(7), &Order::default(), &made.sockets, Duration::ZERO);
         let (logs_to_file, stdout_is_log) = (false, false);
         let tombstone = None;
+        let seat = &Seat::new(place, InstanceId(7), None);
         let keeper = Keeper {
             place,
             host: None,
@@ -281,6 +288,7 @@ mod tests {
             made,
             logs_to_file,
             stdout_is_log,
+            seat,
             fresh,
         };
         test(&mut { keeper }, newest)

@@ -12,6 +12,7 @@ use std::time::Duration;
 use smol::Timer;
 use smol::future::or;
 
+use super::agent::Letter;
 use super::attach::{Attached, Loan, attach};
 use super::directory::Directory;
 use super::handover::{Outcome, hand_over};
@@ -294,6 +295,7 @@ impl Driver {
         let (input, output) = (rustix::stdio::stdin(), rustix::stdio::stdout());
         let loan =
             if self.launcher.always_relay { None } else { Loan::of(input, output, self.launcher.is_near) };
+        let _letter = Letter::leave(&self.launcher.place, &attached.token);
         // Not before the starter lock was let go: the session may be over a moment from now.
         if let Some(loan) = loan {
             if let Outcome::Ended(side) = hand_over(loan, attached)? {

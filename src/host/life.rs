@@ -6,7 +6,6 @@
 //! Serving is left to [`daemon`], starting and waiting to the [`spawn`](super::spawn)
 //! of whoever wants a server.
 
-use std::ffi::OsString;
 use std::future::pending;
 use std::io;
 
@@ -16,6 +15,7 @@ use smol::Timer;
 use smol::channel::{Sender, bounded, unbounded};
 use smol::future::or;
 
+use super::agent::Agent;
 use super::application::Application;
 use super::daemon;
 use super::directory::Directory;
@@ -23,9 +23,11 @@ use super::identity;
 use super::keeper::{Calls, Keeper};
 use super::lock::{LockError, ServerLock, StarterLock};
 use super::log as log_file;
+use super::order::Order;
 use super::pairing::Doorway;
 use super::paths::Place;
 use super::record::{Ending, Record, clean};
+use super::seat::Seat;
 use super::sockets::Right;
 use super::spawn::ready_line;
 use super::sweep::sweep;
@@ -42,8 +44,8 @@ pub struct Life {
     pub place: Place,
     /// How it behaves.
     pub config: ServerConfig,
-    /// What it hosts, if that is a program.
-    pub command: Option<Vec<OsString>>,
+    /// What it hosts.
+    pub order: Order,
     /// Remove its directory after an end that its client knows of.
     pub ephemeral: bool,
     /// How it was started.
@@ -80,8 +82,8 @@ impl Life {
     ///
     /// If there could not be a server. A starting proxy was told.
     pub fn live<A: Application>(
-        self,
-        make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+        mut self,
+        make: impl FnOnce(Order) -> Result<A, String>,
     ) -> Result<GoneReason, Stillborn> {
         if self.starter == Starter::Proxy {
             // Whoever leads a session cannot be reached by the end of another.
@@ -101,7 +103,7 @@ impl Life {
         lived
     }
 
-    fn prepare(&self) -> Result<(), Stillborn> {
+    fn prepare(&mut self) -> Result<(), Stillborn> {
         if self.starter == (Starter::Hand { log_to_file: true }) {
             let failed = |error: io::Error| {
                 Stillborn::Other(format!("the log {:?} cannot be opened: {error}", self.place.log))
@@ -109,12 +111,12 @@ impl Life {
             let log = log_file::open(&self.place.log).map_err(failed)?;
             rustix::stdio::dup2_stderr(log).map_err(|errno| failed(errno.into()))?;
         }
-        Ok(())
+        self.order.settle().map_err(Stillborn::Other)
     }
 
     async fn live_in_runtime<A: Application>(
         &self,
-        make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+        make: impl FnOnce(Order) -> Result<A, String>,
     ) -> Result<GoneReason, Stillborn> {
         let (directory, lock, signals) = self.take_lock().await?;
         let (listeners, made) = self.place.sockets.listen(Right::IfUnused).map_err(|why| {
@@ -125,12 +127,14 @@ impl Life {
         let (fresh, newest) = unbounded();
         let _ = fresh.try_send(listeners);
         let instance = InstanceId(random::id());
-        let command = self.command.clone().unwrap_or_default();
-        let record = Record::of_this_process(instance, &command, &made.sockets, self.config.idle_lifetime);
+        let lifetime = self.config.idle_lifetime;
+        let record = Record::of_this_process(instance, &self.order, &made.sockets, lifetime);
         let logs_to_file = self.starter != Starter::Hand { log_to_file: false };
         let stdout_is_log = self.starter == Starter::Proxy;
         let place = &self.place;
         let host = place.root().and_then(|root| identity::keep(root).ok());
+        let agent = A::NEEDS_COMMAND.then(|| Agent::beside(place, &made.sockets)).flatten();
+        let seat = &Seat::new(place, instance, agent);
         let mut keeper = Keeper {
             place,
             host,
@@ -141,6 +145,7 @@ impl Life {
             made,
             logs_to_file,
             stdout_is_log,
+            seat,
             fresh,
         };
         let application = self.bear(&keeper, make).map_err(|why| {
@@ -163,11 +168,11 @@ impl Life {
         let (ask, asked) = bounded(1);
         let calls = Calls { asked, used: users };
         let config = ServerConfig { host, ..self.config.clone() };
-        let stop = or(told_to_stop(signals, place, instance, ask), async {
+        let stop = or(told_to_stop(signals, place, seat, instance, ask), async {
             keeper.watch(&calls).await;
             pending().await
         });
-        let ended = daemon::run(doorway, application, config, instance, stop).await;
+        let ended = daemon::run(doorway, application, config, instance, seat, stop).await;
         let reason = ended.reason;
         log::info!("instance {instance} ends: {reason}");
         match keeper.write_tombstone(&Ending::now(instance, reason)) {
@@ -239,13 +244,13 @@ impl Life {
     fn bear<A: Application>(
         &self,
         keeper: &Keeper<'_>,
-        make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+        make: impl FnOnce(Order) -> Result<A, String>,
     ) -> Result<A, String> {
         let Keeper { record, directory, .. } = keeper;
         record
             .write(&self.place, directory)
             .map_err(|error| format!("the record in {:?} cannot be written: {error}", directory.path()))?;
-        make(self.command.clone())
+        make(Order { agent: keeper.seat.agent(), ..self.order.clone() })
     }
 
     /// Removes what was made for a server by hand that did not come to be. A log stays: there may
@@ -278,7 +283,8 @@ impl Life {
 
 /// Takes away what nobody needs once we are gone.
 fn close(keeper: &Keeper<'_>) {
-    let Keeper { place, directory, lock, made, tombstone, .. } = keeper;
+    let Keeper { place, directory, lock, made, tombstone, seat, .. } = keeper;
+    seat.remove(directory);
     made.remove();
     if let Some(room) = tombstone {
         let _ = room.give_up(place, directory);
@@ -319,6 +325,7 @@ fn tell(line: &str) {
 async fn told_to_stop(
     mut signals: Signals,
     place: &Place,
+    seat: &Seat<'_>,
     instance: InstanceId,
     ask: Sender<()>,
 ) -> GoneReason {
@@ -329,6 +336,12 @@ async fn told_to_stop(
                 let directory = directory.as_ref();
                 let intent = directory.and_then(|directory| Ending::read_intent(place, directory));
                 let ours = intent.filter(|intent| intent.instance == instance);
+                if ours.as_ref().is_some_and(|intent| intent.unless_attached) && seat.is_taken() {
+                    log::info!("not stopped: a client is attached");
+                    // Whoever waits for our end sees by this that it will not come.
+                    let _ = directory.map(|directory| directory.remove(&place.name(".stop.json")));
+                    continue;
+                }
                 // Whoever replaces us holds the starter lock meanwhile: one that gave up does not
                 // explain what somebody else wishes later.
                 let is_abandoned =

@@ -14,6 +14,7 @@ use smol::future::or;
 use smol::lock::Mutex;
 use smol::{Async, LocalExecutor, Timer};
 
+use super::agent::Token;
 use super::attach::NEAR;
 use super::handover::TAKEN;
 use crate::io::mode::{Mode, is_pipe};
@@ -41,6 +42,8 @@ pub struct Attachment {
     pub lender: Option<Polled>,
     /// The others are the client's own, too: nothing is between it and us.
     pub is_near: bool,
+    /// What it is known by.
+    pub token: Token,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +54,7 @@ enum Half {
 
 /// A half whose partner has not come yet.
 struct Lone {
-    token: [u8; TOKEN_BYTES],
+    token: Token,
     half: Half,
     stream: Async<UnixStream>,
     /// The stream of the proxy's own that it brought.
@@ -126,7 +129,7 @@ pub async fn accept(doorway: Doorway, attachments: Sender<Attachment>) {
     executor.run(both).await
 }
 
-async fn read_token(stream: &Async<UnixStream>) -> Option<([u8; TOKEN_BYTES], Option<OwnedFd>)> {
+async fn read_token(stream: &Async<UnixStream>) -> Option<(Token, Option<OwnedFd>)> {
     let mut token = [0; TOKEN_BYTES];
     let read = async {
         let (mut count, mut lent) = (0, None);
@@ -160,6 +163,7 @@ async fn pair(lone: &Mutex<Vec<Lone>>, new: Lone) -> Option<Attachment> {
         return None;
     };
     let partner = lone.swap_remove(place);
+    let token = new.token;
     let (input, output) = match (partner.half, new.half) {
         (Half::Input, Half::Output) => (partner, new),
         (Half::Output, Half::Input) => (new, partner),
@@ -168,7 +172,7 @@ async fn pair(lone: &Mutex<Vec<Lone>>, new: Lone) -> Option<Attachment> {
     let is_near = input.lent.is_some() && says_near(&input.stream);
     match (input.lent, output.lent) {
         (Some(lent_input), Some(lent_output)) if can_wait_for(&lent_input, &lent_output) => {
-            let attachment = take_over(lent_input, lent_output, output.stream).ok()?;
+            let attachment = take_over(lent_input, lent_output, output.stream, token).ok()?;
             Some(Attachment { is_near, ..attachment })
         }
         _ => Some(Attachment {
@@ -176,6 +180,7 @@ async fn pair(lone: &Mutex<Vec<Lone>>, new: Lone) -> Option<Attachment> {
             output: into_polled(output.stream).ok()?,
             lender: None,
             is_near: false,
+            token,
         }),
     }
 }
@@ -192,7 +197,12 @@ fn can_wait_for(input: &OwnedFd, output: &OwnedFd) -> bool {
 }
 
 /// Uses the proxy's own streams, and tells it so.
-fn take_over(input: OwnedFd, output: OwnedFd, proxy: Async<UnixStream>) -> io::Result<Attachment> {
+fn take_over(
+    input: OwnedFd,
+    output: OwnedFd,
+    proxy: Async<UnixStream>,
+    token: Token,
+) -> io::Result<Attachment> {
     // Both are asked first: they may be one and the same.
     let (input_mode, output_mode) = (Mode::of(&input)?, Mode::of(&output)?);
     let lender = into_polled(proxy)?;
@@ -202,6 +212,7 @@ fn take_over(input: OwnedFd, output: OwnedFd, proxy: Async<UnixStream>) -> io::R
         output: Polled::lent(output, output_mode)?,
         lender: Some(lender),
         is_near: false,
+        token,
     })
 }
 

@@ -9,7 +9,9 @@
 //!     server.json        the record
 //!     server.exit.json   the tombstone; while the server lives, room for it is in a draft
 //!     server.stop.json   what a stopper leaves word of before it sends a signal
+//!     server.seat.json   who is attached, or was
 //!     server.log         the log
+//!     agent.sock         a link to the agent of whoever is attached
 //!     stdin.sock         what proxies write to
 //!     stdout.sock        what proxies read from
 //! ```
@@ -22,7 +24,8 @@ use std::path::{Path, PathBuf};
 
 use super::directory::{Directory, DirectoryError};
 use super::identifier::Identifier;
-use super::sockets::Sockets;
+use super::seat;
+use super::sockets::{AGENT, Sockets};
 
 /// From the home directory to all servers.
 const STATE: [&str; 2] = [".local", "state"];
@@ -276,8 +279,11 @@ impl Place {
         for name in directory.names()?.iter().filter(|name| self.is_draft(name)) {
             directory.remove(name)?;
         }
-        for ending in [".json", ".exit.json", ".stop.json", ".log", ".pid", ".lock", ".start"] {
+        for ending in [".json", ".exit.json", ".stop.json", seat::ENDING, ".log", ".pid", ".lock", ".start"] {
             directory.remove(&self.name(ending))?;
+        }
+        if self.is_private() {
+            directory.remove(AGENT.as_ref())?;
         }
         self.remove_directory()
     }

@@ -4,11 +4,12 @@
 //! group outlives the session. If the server is killed, only the program itself dies with it: helpers
 //! that do not mind the end of their standard streams stay, and there is no proof left whose they were.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::process::{Child, Command, Stdio};
 
@@ -19,10 +20,15 @@ use smol::Timer;
 use smol::channel::{Receiver, bounded};
 use smol::future::or;
 
+use super::agent::VARIABLE as AGENT;
 use super::application::{Application, Delivery, Session};
+use super::login;
+use super::order::Order;
 use crate::io::child::{Waiting, ended, program_exit, signal_group};
 use crate::io::stdio::{Sink, Source};
-use crate::proto::limits::{APP_GRACE, CHUNK_BYTES, OUTPUT_GRACE, PIPE_HELD_BYTES_MAX, WRITE_BYTES_MAX};
+use crate::proto::limits::{
+    APP_GRACE, CHUNK_BYTES, OUTPUT_GRACE, PIPE_HELD_BYTES_MAX, SEARCH_PATH_LETTERS_MAX, WRITE_BYTES_MAX,
+};
 use crate::proto::{Channel, ProgramExit};
 
 /// A program that was started and not run to its end yet.
@@ -35,24 +41,25 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts a program with its arguments.
+    /// Starts a program with its arguments, in its surroundings.
     ///
     /// # Errors
     ///
     /// One sentence that names the program, if it cannot be started.
-    pub fn spawn(command: &[OsString]) -> Result<Self, String> {
-        let [name, arguments @ ..] = command else {
+    pub fn spawn(order: &Order) -> Result<Self, String> {
+        let [name, arguments @ ..] = &order.command[..] else {
             return Err("no command was given to host".to_owned());
         };
         if name.is_empty() {
             return Err("the command to host is an empty word; its name or its path is needed".to_owned());
         }
-        let fail = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => format!("the command {} was not found", name.display()),
-            _ => format!("the command {} cannot be started: {error}", name.display()),
-        };
         let mut hosted = Command::new(name);
         hosted.args(arguments).process_group(0);
+        let path = surround(&mut hosted, order)?;
+        let fail = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => not_found(name, path.as_deref(), order),
+            _ => format!("the command {} cannot be started: {error}", name.display()),
+        };
         hosted.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         die_with_us(&mut hosted);
         let mut child = hosted.spawn().map_err(fail)?;
@@ -68,9 +75,77 @@ impl Program {
     }
 }
 
+/// Gives a program what it is to find around it; the result is where its name is looked for.
+fn surround(hosted: &mut Command, order: &Order) -> Result<Option<OsString>, String> {
+    let wanted = &order.surroundings;
+    let mut path = std::env::var_os("PATH");
+    let mut own_agent = false;
+    if wanted.login {
+        let variables = login::variables(&order.prefix)?;
+        let find = |name: &str| variables.iter().find(|(other, _)| other == name).map(|(_, value)| value);
+        path = find("PATH").cloned();
+        // One that the shell has found or started by itself does not end with a login.
+        own_agent = find(AGENT).is_some_and(|agent| std::env::var_os(AGENT).as_ref() != Some(agent));
+        hosted.env_clear().envs(variables);
+    }
+    if let Some(agent) = order.agent.as_ref().filter(|_| !own_agent) {
+        hosted.env(AGENT, agent);
+    }
+    if let Some(directory) = &wanted.directory {
+        // As a shell would have gone there: some programs ask the variable.
+        hosted.current_dir(directory).env("PWD", directory);
+    }
+    for (name, value) in &wanted.variables {
+        if name == "PATH" {
+            path = Some(value.clone());
+        }
+        hosted.env(name, value);
+    }
+    Ok(path)
+}
+
+/// Why there is no such program, and where it was looked for.
+fn not_found(name: &OsStr, path: Option<&OsStr>, order: &Order) -> String {
+    let is_there = |directory: &Path| directory.join(name).is_file();
+    let shown = name.display();
+    let here = order.surroundings.directory.as_deref().unwrap_or(Path::new("."));
+    if name.as_encoded_bytes().contains(&b'/') {
+        return match is_there(here) {
+            true => format!("the command {shown} is there, but what its first line names to run it is not"),
+            false if Path::new(name).is_absolute() => format!("the command {shown} was not found"),
+            false => format!("the command {shown} was not found in {}", absolute(here)),
+        };
+    }
+    let directories: Vec<_> = path.map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+    if let Some(directory) = directories.iter().find(|directory| is_there(&here.join(directory))) {
+        let found = directory.join(name);
+        return format!("the command {found:?} is there, but what its first line names to run it is not");
+    }
+    let looked: Vec<_> = directories.iter().map(|directory| directory.display().to_string()).collect();
+    let mut looked = looked.join(", ");
+    if let Some((at, _)) = looked.char_indices().nth(SEARCH_PATH_LETTERS_MAX) {
+        looked.truncate(at);
+        looked.push('…');
+    }
+    let hint = match order.surroundings.login
+        || order.surroundings.variables.iter().any(|(name, _)| name == "PATH")
+    {
+        true => "",
+        false => "; with --login it is looked for where your login shell would",
+    };
+    match looked.is_empty() {
+        true => format!("the command {shown} was not found: there is no PATH to look in{hint}"),
+        false => format!("the command {shown} was not found in {looked}{hint}"),
+    }
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).map_or_else(|_| path.display().to_string(), |path| path.display().to_string())
+}
+
 /// Lets the kernel end the program when the server is killed and can no longer do so itself. Other
 /// systems have nothing like it: there the program sees the end of its input.
-fn die_with_us(hosted: &mut Command) {
+pub(super) fn die_with_us(hosted: &mut Command) {
     #[cfg(target_os = "linux")]
     {
         let die = || Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?);

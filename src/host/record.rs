@@ -4,6 +4,7 @@
 //! Written in one step, read with patience: a missing, torn or garbled file is as good as none.
 //! None of them proves anything; who lives is asked of the [lock](super::lock).
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
@@ -14,8 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::Directory;
 use super::lock::StarterLock;
+use super::order::Order;
 use super::paths::Place;
-use super::sockets::Sockets;
+use super::seat;
+use super::sockets::{AGENT, Sockets, hash};
 use crate::io::clock;
 use crate::proto::limits::{
     PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, RECORD_BYTES_MAX, RECORD_COMMAND_BYTES_MAX,
@@ -42,6 +45,16 @@ pub struct Record {
     pub boot: String,
     /// What it hosts; empty for an application of its own.
     pub command: Vec<String>,
+    /// Where, if that is text; absent if the server is of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// The variables that the client gave to the program, and a hash of each value: enough to tell whether
+    /// another client's are the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<(String, String)>,
+    /// The program has the environment of a login shell.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub login: bool,
     /// Where its sockets are; absent if that is no text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin_socket: Option<PathBuf>,
@@ -56,7 +69,7 @@ impl Record {
     /// That of this process, which starts now.
     pub fn of_this_process(
         instance: InstanceId,
-        command: &[std::ffi::OsString],
+        order: &Order,
         sockets: &Sockets,
         idle_lifetime: Duration,
     ) -> Self {
@@ -69,7 +82,10 @@ impl Record {
             started,
             started_at: time_for_people(started),
             boot: format!("{:032x}", super::boot::current().0),
-            command: shortened(command),
+            command: shortened(&order.command),
+            cwd: directory(order).and_then(|directory| Some(directory.to_str()?.to_owned())),
+            env: marked(order),
+            login: order.surroundings.login,
             stdin_socket: None,
             stdout_socket: None,
             idle_lifetime: idle_lifetime.as_secs(),
@@ -124,13 +140,17 @@ pub struct Ending {
     pub at: String,
     /// Why, for people: one sentence.
     pub message: String,
+    /// Only if no client is attached: a server that has one removes this word, and goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unless_attached: bool,
 }
 
 impl Ending {
     /// One that happens now.
     pub fn now(instance: InstanceId, reason: GoneReason) -> Self {
         let time = clock::unix_seconds();
-        Ending { instance, reason, time, at: time_for_people(time), message: sentence(reason) }
+        let (at, message) = (time_for_people(time), sentence(reason));
+        Ending { instance, reason, time, at, message, unless_attached: false }
     }
 
     /// What of it explains an end.
@@ -179,8 +199,11 @@ pub fn clean(place: &Place, directory: &Directory) -> io::Result<()> {
     }
     place.sockets.remove();
     // The record first: who finds it still must find what explains its end, too.
-    for ending in [".json", ".exit.json", ".stop.json"] {
+    for ending in [".json", ".exit.json", ".stop.json", seat::ENDING] {
         directory.remove(&place.name(ending))?;
+    }
+    if place.is_private() {
+        directory.remove(AGENT.as_ref())?;
     }
     for name in directory.names()? {
         if place.is_draft(&name) {
@@ -263,7 +286,25 @@ pub fn time_for_people(unix_seconds: u64) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
-fn shortened(command: &[std::ffi::OsString]) -> Vec<String> {
+/// Where the program runs.
+fn directory(order: &Order) -> Option<PathBuf> {
+    order.surroundings.directory.clone().or_else(|| std::env::current_dir().ok())
+}
+
+/// The variables by name, with a hash of each value, as far as there is room.
+pub(super) fn marked(order: &Order) -> Vec<(String, String)> {
+    let mut room = RECORD_COMMAND_BYTES_MAX;
+    let variables = order.surroundings.variables.iter().map_while(|(name, value)| {
+        let name = name.to_string_lossy().into_owned();
+        room = room.checked_sub(name.len() + 16)?;
+        Some((name, format!("{:016x}", hash(value.as_encoded_bytes()))))
+    });
+    // Of two with one name the last one holds.
+    variables.collect::<BTreeMap<_, _>>().into_iter().collect()
+}
+
+/// A command line as it is recorded.
+pub(super) fn shortened(command: &[std::ffi::OsString]) -> Vec<String> {
     let mut room = RECORD_COMMAND_BYTES_MAX;
     let mut words = Vec::new();
     for word in command {
@@ -278,11 +319,11 @@ fn shortened(command: &[std::ffi::OsString]) -> Vec<String> {
     words
 }
 
-fn read<T: DeserializeOwned>(directory: &Directory, name: &OsStr) -> Option<T> {
+pub(super) fn read<T: DeserializeOwned>(directory: &Directory, name: &OsStr) -> Option<T> {
     serde_json::from_slice(&directory.read(name, RECORD_BYTES_MAX)?).ok()
 }
 
-fn write<T: Serialize>(directory: &Directory, name: &OsStr, content: &T) -> io::Result<()> {
+pub(super) fn write<T: Serialize>(directory: &Directory, name: &OsStr, content: &T) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(content)?;
     text.push(b'\n');
     directory.replace(name, &text)
@@ -300,8 +341,8 @@ mod tests {
     }
 
     fn record(place: &Place) -> Record {
-        let command = ["pylsp".into(), "-v".into()];
-        Record::of_this_process(InstanceId(7), &command, &place.sockets, Duration::from_secs(60))
+        let order = Order { command: vec!["pylsp".into(), "-v".into()], ..Order::default() };
+        Record::of_this_process(InstanceId(7), &order, &place.sockets, Duration::from_secs(60))
     }
 
     #[test]

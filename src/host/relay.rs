@@ -168,7 +168,7 @@ mod tests {
         let (to_server, from_client) = UnixStream::pair().unwrap();
         let (from_server, to_client) = UnixStream::pair().unwrap();
         let relay = std::thread::spawn(move || {
-            let attached = Attached { to_server, from_server, instance: None };
+            let attached = Attached { to_server, from_server, instance: None, token: [0; 16] };
             let side = relay(stdin.as_fd(), stdout.as_fd(), &attached, false).unwrap();
             let blocking = |fd: &OwnedFd| !fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK);
             (side, blocking(&stdin) && blocking(&stdout))

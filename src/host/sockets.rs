@@ -21,6 +21,9 @@ use super::pairing::Listeners;
 use crate::io::random;
 use crate::proto::limits::SOCKET_PATH_BYTES_MAX;
 
+/// The name of the link beside the sockets that leads to the client's agent: no longer than theirs.
+pub const AGENT: &str = "agent.sock";
+
 /// Names that are tried: one that nobody can foresee is free.
 const TRIES_MAX: usize = 3;
 
@@ -101,9 +104,13 @@ impl Sockets {
     /// The short directory, if that is where they were, and they are gone.
     fn remove_directory(&self) {
         if let (Some(name), Ok(Some(parent))) = (self.short_name(), Directory::find(&short_directory())) {
+            if let Ok(Some(directory)) = parent.find_in(&name) {
+                let _ = directory.remove(AGENT.as_ref());
+            }
             let _ = parent.remove_directory(&name);
         }
         if let Some(path) = self.stdin.parent().filter(|path| is_elsewhere(path)) {
+            let _ = std::fs::remove_file(path.join(AGENT));
             let _ = std::fs::remove_dir(path);
         }
     }

@@ -8,7 +8,7 @@ use super::proof::{self, Sent};
 use super::record::{Ending, Record};
 use crate::io::clock::Clock;
 use crate::proto::GoneReason;
-use crate::proto::limits::{KILL_WAIT, LOOK_INTERVAL, STOP_GRACE};
+use crate::proto::limits::{KILL_WAIT, LOOK_INTERVAL, RELEASE_WAIT, STOP_GRACE};
 use crate::session::launch::{Holder, Lock, StopSignal};
 
 /// What became of it.
@@ -18,6 +18,18 @@ pub enum Stopped {
     Ended,
     /// There was none.
     NotRunning,
+    /// A client has come meanwhile, and it goes on.
+    Attached,
+}
+
+/// Whom to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Whoever it is.
+    Any,
+    /// Only one without a client, as the server itself knows. It is not killed: one that does not answer may
+    /// have a client.
+    Detached,
 }
 
 /// Kills the server that lives in this place, without a word, and gives its number: for those who
@@ -43,30 +55,77 @@ pub fn kill(place: &Place) -> Result<u32, String> {
 /// # Errors
 ///
 /// One sentence, if it cannot be looked at, or does not end.
-pub async fn stop(place: &Place) -> Result<Stopped, String> {
+pub async fn stop(place: &Place, which: Which) -> Result<Stopped, String> {
     let Lock::Held(holder) = look(place)? else {
         return Ok(Stopped::NotRunning);
     };
-    if let Ok(Some(directory)) = place.find()
-        && let Some(record) = Record::read(place, &directory)
-    {
-        // Without it the end is explained less well, no more.
-        let _ = Ending::now(record.instance, GoneReason::Stopped).write_intent(place, &directory);
+    let is_told = leave_word(place, which);
+    // Without it the end is explained less well, no more; but a condition must be heard.
+    if which == Which::Detached && !is_told {
+        return Err("the server cannot be told to end only if nobody is attached".to_owned());
     }
     let clock = Clock::new();
-    for (signal, patience) in [(StopSignal::Terminate, STOP_GRACE), (StopSignal::Kill, KILL_WAIT)] {
-        proof::signal(place, holder, signal)
+    let steps = [(StopSignal::Terminate, STOP_GRACE), (StopSignal::Kill, KILL_WAIT)];
+    let steps = match which {
+        Which::Any => &steps[..],
+        Which::Detached => &steps[..1],
+    };
+    for (signal, patience) in steps {
+        proof::signal(place, holder, *signal)
             .map_err(|error| format!("the server cannot be stopped: {error}"))?;
-        let until = clock.now() + patience;
+        let until = clock.now() + *patience;
         while clock.now() < until {
+            let refused = which == Which::Detached && !has_word(place);
             // Another holder is another server, which nobody meant.
             if look(place)? != Lock::Held(holder) {
                 return Ok(Stopped::Ended);
             }
+            if refused && !ends(place, holder).await? {
+                return Ok(Stopped::Attached);
+            }
             Timer::after(LOOK_INTERVAL).await;
         }
     }
-    Err("the server does not end, not even when killed".to_owned())
+    Err(match which {
+        Which::Any => "the server does not end, not even when killed".to_owned(),
+        Which::Detached => {
+            "the server does not answer; it was not killed, for a client may be attached".to_owned()
+        }
+    })
+}
+
+/// Whether a server whose word has gone is about to end all the same: it may remove all its files, too.
+async fn ends(place: &Place, holder: Holder) -> Result<bool, String> {
+    let clock = Clock::new();
+    let until = clock.now() + RELEASE_WAIT;
+    while clock.now() < until {
+        if look(place)? != Lock::Held(holder) {
+            return Ok(true);
+        }
+        Timer::after(LOOK_INTERVAL).await;
+    }
+    Ok(false)
+}
+
+/// Tells the server why, and on what condition.
+fn leave_word(place: &Place, which: Which) -> bool {
+    let Ok(Some(directory)) = place.find() else {
+        return false;
+    };
+    let Some(record) = Record::read(place, &directory) else {
+        return false;
+    };
+    let unless_attached = which == Which::Detached;
+    let ending = Ending { unless_attached, ..Ending::now(record.instance, GoneReason::Stopped) };
+    ending.write_intent(place, &directory).is_ok()
+}
+
+/// Whether our word is still there, or the last word of a server that is about to end.
+fn has_word(place: &Place) -> bool {
+    place.find().ok().flatten().is_some_and(|directory| {
+        Ending::read_intent(place, &directory).is_some()
+            || Ending::read_tombstone(place, &directory).is_some()
+    })
 }
 
 fn look(place: &Place) -> Result<Lock, String> {

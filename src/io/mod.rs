@@ -18,10 +18,13 @@
 //! port        where an application and a driver meet
 //! random      the system's random numbers
 //! reactor     a thread that waits for all of its tasks at once
+//! resident    how much memory processes hold
 //! room        whether the system lets us open enough files
 //! sleep       a time to come that a task can wait for
 //! stdio       our own standard streams, and those of children
+//! surroundings  how a program is to be run
 //! turn        how long a task works before the others
+//! whoami      who we are, for people elsewhere
 //! ```
 //!
 //! What is said and when is left to the machines; which processes and files there are, to the host.
@@ -43,7 +46,10 @@ pub mod polled;
 pub mod port;
 pub mod random;
 pub mod reactor;
+pub mod resident;
 pub mod room;
 pub mod sleep;
 pub mod stdio;
+pub mod surroundings;
 pub mod turn;
+pub mod whoami;

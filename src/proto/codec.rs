@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::frame::{Channel, Frame};
-use super::handshake::{Bye, Refusal};
+use super::handshake::{Bye, Hello, Refusal};
 use super::limits::{
     FRAME_BYTES_MAX, FRAME_HEADER_BYTES, HANDSHAKE_BYTES_MAX, PAYLOAD_BYTES_MAX, SENTENCE_BYTES_MAX,
 };
@@ -80,7 +80,10 @@ pub fn encode(frame: &Frame, out: &mut BytesMut) {
 /// As [`encode`].
 pub fn encode_head(frame: &Frame, out: &mut BytesMut) -> Option<Bytes> {
     match frame {
-        Frame::Hello(body) => encode_json(HELLO, body, out),
+        Frame::Hello(body) => {
+            let client = body.client.as_deref().map(cut_sentence);
+            encode_json(HELLO, &Hello { client, ..body.clone() }, out);
+        }
         Frame::Welcome(body) => encode_json(WELCOME, body, out),
         Frame::Refused(body) => {
             let message = cut_sentence(&body.message);
@@ -284,7 +287,7 @@ mod tests {
     use proptest::test_runner::FileFailurePersistence;
 
     use super::*;
-    use crate::proto::handshake::{ByeReason, Hello, ProgramExit, RefusalReason, Welcome};
+    use crate::proto::handshake::{ByeReason, ProgramExit, RefusalReason, Welcome};
     use crate::proto::{HostId, InstanceId, SessionId};
 
     fn frames() -> impl Strategy<Value = Frame> {
@@ -299,6 +302,7 @@ mod tests {
                     received,
                     window: 9,
                     takeover: attempt % 2 == 0,
+                    client: (attempt % 3 == 0).then(|| "me@läptop".to_owned()),
                 })
             ),
             (any::<u128>(), any::<u64>(), any::<u64>()).prop_map(|(id, received, start)| {

@@ -30,6 +30,9 @@ pub struct Hello {
     /// Attach in the place of the session that owns the instance.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub takeover: bool,
+    /// Who attaches, for the people on the server's side: a user and a machine, say.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_sentence")]
+    pub client: Option<String>,
 }
 
 /// The server's answer to a `Hello` that it accepts.
@@ -158,6 +161,11 @@ pub(super) fn sentence<'de, D: Deserializer<'de>>(source: D) -> Result<String, D
     String::deserialize(source).map(|text| harmless(&text))
 }
 
+/// Such a sentence, if there is one.
+fn optional_sentence<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D::Error> {
+    Option::<String>::deserialize(source).map(|text| text.map(|text| harmless(&text)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +202,7 @@ mod tests {
             received: 0,
             window: 64,
             takeover: false,
+            client: None,
         };
         let text = serde_json::to_string(&hello).unwrap();
         assert_eq!(

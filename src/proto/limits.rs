@@ -264,6 +264,13 @@ pub const KILL_WAIT: Duration = Duration::from_secs(5);
 /// Time for a server to become ready: it creates a few files and starts one program.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Time for the user's login shell to say what environment it makes: one that does more than set variables
+/// takes a second or two, and one that waits for somebody at a terminal would take for ever.
+pub const LOGIN_SHELL_WAIT: Duration = Duration::from_secs(10);
+
+/// Letters of a list of directories in a sentence about a program that is in none of them.
+pub const SEARCH_PATH_LETTERS_MAX: usize = 400;
+
 /// Time to wait for another starter of the same identifier: the sum of what one may need.
 pub const STARTER_WAIT: Duration = Duration::from_secs(35);
 
@@ -457,8 +464,17 @@ pub const SWEPT_DIRECTORIES_MAX: usize = 256;
 /// may come while the last is still being closed.
 pub const DESCRIPTORS_MIN: u64 = 40;
 
+/// Bytes of a file of settings: some thousand hosts. What is longer was not written by a person.
+pub const SETTINGS_BYTES_MAX: usize = 1 << 20;
+
+/// Servers that one command ends at once: each takes a second or two, and some descriptors, of its own.
+pub const STOPPED_AT_ONCE: usize = 8;
+
 /// Letters of a command in a row of a table, so that a row stays on a line of a wide terminal.
-pub const COMMAND_LETTERS_MAX: usize = 60;
+pub const COMMAND_LETTERS_MAX: usize = 50;
+
+/// Letters of a client's name there.
+pub const CLIENT_LETTERS_MAX: usize = 24;
 
 /// Descriptors that a starter keeps from its server where the system has no list of those that are
 /// open: far more than a shell leaves behind.

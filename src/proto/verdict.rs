@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! {"reattach-proxy":{"event":"started","host":"…"}}
+//! {"reattach-proxy":{"event":"note","message":"…"}}
 //! {"reattach-proxy":{"event":"exit","code":90,"reason":"idle","host":"…","instance":"…","message":"…"}}
 //! ```
 //!
@@ -86,6 +87,12 @@ pub enum Notice {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         host: Option<HostId>,
     },
+    /// Something that the user should know, and that changes nothing.
+    Note {
+        /// One sentence for people.
+        #[serde(deserialize_with = "sentence")]
+        message: String,
+    },
     /// The proxy is about to exit.
     Exit(Verdict),
 }
@@ -144,6 +151,8 @@ mod tests {
             let notice = Notice::Exit(Verdict { code: EXIT_NOT_RUNNING, reason, host, instance, message });
             assert_eq!(Notice::from_line(&notice.to_line()), Some(notice));
         }
+        let note = Notice::Note { message: "it is another one".to_owned() };
+        assert_eq!(Notice::from_line(&note.to_line()), Some(note));
         for host in [None, Some(HostId(7))] {
             let started = Notice::Started { host };
             assert_eq!(Notice::from_line(&format!("{}\r\n", started.to_line())), Some(started));

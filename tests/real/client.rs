@@ -95,7 +95,12 @@ impl Place {
 
     /// With this home, and the runtime directory beside it.
     pub(crate) fn welcome(&self, mut command: Command) -> Command {
-        command.env("HOME", self.home()).env("XDG_RUNTIME_DIR", self.runtime()).env_remove("RUST_LOG");
+        command
+            .env("HOME", self.home())
+            .env("XDG_RUNTIME_DIR", self.runtime())
+            .env_remove("RUST_LOG")
+            .env_remove("SSH_AUTH_SOCK")
+            .env_remove("XDG_CONFIG_HOME");
         command
     }
 

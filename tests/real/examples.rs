@@ -10,7 +10,7 @@ use crate::place::{Place, kill, signal, wait_until};
 use crate::processes::next_child;
 
 /// An example's program. A run of all tests has built it; a run of these alone may have not.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let mut directory = std::env::current_exe().unwrap();
     // From target/PROFILE/deps/real-….
     directory.pop();

@@ -14,6 +14,7 @@ mod terminal;
 mod typist;
 mod wire;
 
+mod agent;
 mod bounds;
 mod by_hand;
 mod crowded;
@@ -33,6 +34,7 @@ mod keeping;
 #[cfg(target_os = "linux")]
 mod keyboard;
 mod leftovers;
+mod listing;
 mod loss;
 mod noise;
 #[cfg(target_os = "linux")]
@@ -41,8 +43,10 @@ mod on_state;
 mod ordeals;
 mod orphan;
 mod outages;
+mod program;
 mod retry;
 mod seat;
+mod settings;
 mod shared;
 mod speaks;
 mod ssh;

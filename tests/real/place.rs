@@ -86,6 +86,7 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reattach-server"));
         // A path without folders that this user may not search: their errors would hide the real one.
         command.args(words).env("HOME", &self.home).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        command.env_remove("SSH_AUTH_SOCK");
         command
     }
 

@@ -44,7 +44,7 @@ impl Proxy {
     /// Says Hello for a new session and gives the instance that answers.
     pub(crate) fn hello(&mut self) -> InstanceId {
         assert!(self.is_attached());
-        let _ = self.heard.buffer_mut().split_to(PREAMBLE.len());
+        self.skip_preamble();
         let hello = Hello {
             protocol: (1, 1),
             session: SessionId(u128::from(self.pid())),
@@ -53,12 +53,18 @@ impl Proxy {
             received: 0,
             window: 1 << 20,
             takeover: false,
+            client: None,
         };
         self.say(&Frame::Hello(hello));
         match self.next_frame() {
             Some(Frame::Welcome(welcome)) => welcome.instance,
             other => panic!("not welcome: {other:?}"),
         }
+    }
+
+    /// After it is attached: what comes next are frames.
+    pub(crate) fn skip_preamble(&mut self) {
+        let _ = self.heard.buffer_mut().split_to(PREAMBLE.len());
     }
 
     /// Sends a frame.

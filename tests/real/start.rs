@@ -136,7 +136,11 @@ fn a_program_that_does_not_exist_is_named_at_once_and_nothing_is_left() {
     let words = ["--identifier", "w", "--ephemeral", "--", "no-such-program"];
     let verdict = place.verdict(&words);
     assert_eq!(verdict.code, EXIT_NOT_STARTED);
-    assert_eq!(verdict.message, "the server could not be started: the command no-such-program was not found");
+    assert_eq!(
+        verdict.message,
+        "the server could not be started: the command no-such-program was not found in /usr/bin, /bin; \
+         with --login it is looked for where your login shell would"
+    );
     assert!(place.servers().is_empty());
     assert!(!place.directory("w").exists());
     // Without --ephemeral the log stays, and no word of a server that never was.

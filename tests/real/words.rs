@@ -63,6 +63,35 @@ fn wrong_words_are_one_sentence_and_code_64() {
 }
 
 #[test]
+fn misspelt_words_are_answered_with_what_was_meant() {
+    let cases: [(&str, &[&str], &str); 9] = [
+        ("reattach", &["conect", "devbox", "--", "cat"], "there is no command conect; did you mean connect?"),
+        (
+            "reattach",
+            &["devbox"],
+            "did you mean a host? To run a program there: reattach connect devbox -- CMD",
+        ),
+        ("reattach", &["me@dev box", "--", "cat"], "reattach connect 'me@dev box' -- CMD"),
+        (
+            "reattach",
+            &["demo1"],
+            "did you mean demo? To run a program on a host of that name: reattach connect demo1",
+        ),
+        ("reattach", &["list"], "list is a command of reattach-server, on the host"),
+        ("reattach", &["connect", "--locla", "--", "cat"], "did you mean --local?"),
+        ("reattach", &["connect", "--local", "--log-format", "jsno", "--", "cat"], "did you mean json?"),
+        ("reattach-server", &["lst"], "did you mean list?"),
+        ("reattach-server", &["list", "--jsno"], "did you mean --json?"),
+    ];
+    for (name, words, part) in cases {
+        let output = program(name).args(words).assert().code(64);
+        let sentence = said(&output.get_output().stderr);
+        assert_eq!(sentence.lines().count(), 1, "{words:?}: {sentence}");
+        assert!(sentence.contains(part), "{words:?}: {sentence}");
+    }
+}
+
+#[test]
 fn an_identifier_may_begin_like_an_option() {
     let home = tempfile::tempdir().unwrap();
     let words = ["connect", "--local", "--id=-w", "--", "echo", "hi"];

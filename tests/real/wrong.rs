@@ -30,11 +30,17 @@ fn wrong_words_are_named_with_what_is_accepted() {
         let said = sentence(place.connect(&["--local", "--id", identifier, "--", "cat"]), EXIT_USAGE);
         assert!(said.contains("--id") && said.contains("an identifier is 1 to 64 of"), "{said}");
     }
-    let cases: [(&[&str], &str); 31] = [
+    let cases: [(&[&str], &str); 37] = [
         (&[], "give a host, --local or --via COMMAND"),
         (&["--", "cat"], "give a host, --local or --via COMMAND"),
         (&["--local"], "no program to run was given"),
         (&["devbox"], "no program to run was given"),
+        (&["devbox", "--server-path", "/opt/reattach-server"], "no program to run was given"),
+        (&["devbox", "--cwd", "", "--", "cat"], "--cwd"),
+        (&["devbox", "--env", "", "--", "cat"], "a variable is NAME=VALUE, or NAME"),
+        (&["devbox", "--env", "=x", "--", "cat"], "a variable is NAME=VALUE, or NAME"),
+        (&["devbox", "--env", "NO_SUCH_VARIABLE", "--", "cat"], "NO_SUCH_VARIABLE is not set here"),
+        (&["devbox", "--login=yes", "--", "cat"], "on, off"),
         (&["devbox", "--"], "no program to run was given"),
         (&["--local", "devbox", "--", "cat"], "cannot be used with"),
         (&["--local", "--via", "ssh x", "--", "cat"], "cannot be used with"),

@@ -216,6 +216,7 @@ impl Machine for ServerSide {
             received: self.server.outbox().first() - 1,
             window: 64,
             takeover: false,
+            client: None,
         };
         self.hear(Ok(Frame::Hello(hello)));
     }

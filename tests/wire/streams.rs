@@ -50,40 +50,46 @@ pub(crate) fn frames() -> impl Strategy<Value = Frame> {
     let session = || (1..3u128).prop_map(SessionId);
     let data = (channel(), number(), vec(any::<u8>(), 0..80))
         .prop_map(|(channel, seq, payload)| Frame::Data { channel, seq, payload: payload.into() });
-    let other = prop_oneof![
-        (
-            (version(), version()),
-            session(),
-            number(),
-            prop::option::of(instance()),
-            number(),
-            number(),
-            any::<bool>()
-        )
-            .prop_map(|(protocol, session, attempt, instance, received, window, takeover)| {
-                Frame::Hello(Hello { protocol, session, attempt, instance, received, window, takeover })
-            }),
-        (version(), instance(), session(), number(), number(), number(), host()).prop_map(
-            |(protocol, instance, session, received, start, window, host)| {
-                Frame::Welcome(Welcome { protocol, instance, session, received, start, window, host })
-            }
-        ),
-        (select(refusals), sentence(), host()).prop_map(|(reason, message, host)| Frame::Refused(Refusal {
-            reason,
-            message,
-            host
-        })),
-        (channel(), number()).prop_map(|(channel, seq)| Frame::Fin { channel, seq }),
-        (number(), exit).prop_map(|(seq, exit)| Frame::Exit { seq, exit }),
-        number().prop_map(Frame::Ack),
-        number().prop_map(Frame::Ping),
-        number().prop_map(Frame::Pong),
-        (select(goodbyes), sentence(), number()).prop_map(|(reason, message, received)| Frame::Bye(Bye {
-            reason,
-            message,
-            received
-        })),
-    ];
+    let other =
+        prop_oneof![
+            (
+                (version(), version()),
+                session(),
+                number(),
+                prop::option::of(instance()),
+                number(),
+                number(),
+                any::<bool>()
+            )
+                .prop_map(
+                    |(protocol, session, attempt, instance, received, window, takeover)| {
+                        Frame::Hello(Hello {
+                            protocol,
+                            session,
+                            attempt,
+                            instance,
+                            received,
+                            window,
+                            takeover,
+                            client: None,
+                        })
+                    }
+                ),
+            (version(), instance(), session(), number(), number(), number(), host()).prop_map(
+                |(protocol, instance, session, received, start, window, host)| {
+                    Frame::Welcome(Welcome { protocol, instance, session, received, start, window, host })
+                }
+            ),
+            (select(refusals), sentence(), host())
+                .prop_map(|(reason, message, host)| Frame::Refused(Refusal { reason, message, host })),
+            (channel(), number()).prop_map(|(channel, seq)| Frame::Fin { channel, seq }),
+            (number(), exit).prop_map(|(seq, exit)| Frame::Exit { seq, exit }),
+            number().prop_map(Frame::Ack),
+            number().prop_map(Frame::Ping),
+            number().prop_map(Frame::Pong),
+            (select(goodbyes), sentence(), number())
+                .prop_map(|(reason, message, received)| Frame::Bye(Bye { reason, message, received })),
+        ];
     prop_oneof![1 => data, 3 => other]
 }
 

@@ -88,6 +88,7 @@ impl<K: Kit> World<'_, K> {
             received: 0,
             window: 0,
             takeover: false,
+            client: None,
         };
         server.handle_input(self.now, server::Input::Opened(1));
         server.handle_input(self.now, server::Input::Transport(1, News::Frame(Frame::Hello(hello))));

@@ -236,7 +236,9 @@ impl<K: Kit> World<'_, K> {
                     self.link_news(id, News::Started(host));
                 }
                 Some(Notice::Exit(verdict)) => link.verdict = Some(verdict),
-                None => unreachable!("own bug: proxies of this world print notices only"),
+                Some(Notice::Note { .. }) | None => {
+                    unreachable!("own bug: proxies of this world print when they start and when they exit")
+                }
             },
             Mark::HalfEnd => {}
             Mark::End => {

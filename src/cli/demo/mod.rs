@@ -32,7 +32,7 @@ use super::voice::{say, start_log};
 use crate::host::identifier::Identifier;
 use crate::host::lock::StarterLock;
 use crate::host::paths::{Place, Root};
-use crate::host::stop::{kill, stop};
+use crate::host::stop::{Which, kill, stop};
 use crate::io::child::program_exit;
 use crate::io::clock::Clock;
 use crate::io::random;
@@ -198,7 +198,7 @@ impl Stage {
         if let Ok(place) = self.place() {
             // One that is on its way up has the starters' lock until it can be seen.
             let _starter = in_time("the starters' lock", StarterLock::take(&place)).await;
-            let _ = stop(&place).await;
+            let _ = stop(&place, Which::Any).await;
         }
         Ok(ending)
     }

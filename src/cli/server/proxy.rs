@@ -8,18 +8,24 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::exit_code;
+use super::program_words::ProgramWords;
 use crate::cli::usage::{TimeOrOff, parse_time, parse_time_or_off};
 use crate::cli::voice;
+use crate::host::difference::difference;
 use crate::host::identifier::Identifier;
 use crate::host::identity;
 use crate::host::launcher::Launcher;
+use crate::host::lock::probe;
+use crate::host::order::Order;
 use crate::host::paths::Place;
+use crate::host::record::Record;
 use crate::io::room;
+use crate::io::surroundings::Surroundings;
 use crate::proto::limits::{IDLE_LIFETIME, UNMET_LIFETIME};
 use crate::proto::verdict::{EXIT_LOST, EXIT_NOT_STARTED};
 use crate::proto::{HostId, InstanceId, Notice, Verdict};
 use crate::session::LaunchConfig;
-use crate::session::launch::{self, Mode};
+use crate::session::launch::{self, Lock, Mode};
 
 /// When set, the proxy carries the bytes itself and does not hand its standard streams to the
 /// server: for systems and policies that have trouble with that, and for our tests.
@@ -57,9 +63,8 @@ pub(super) struct Proxy {
     /// Let the server remove all its files after an end that its client knows of
     #[arg(long)]
     ephemeral: bool,
-    /// The program to host, with its arguments
-    #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
+    #[command(flatten)]
+    program: ProgramWords,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -76,8 +81,14 @@ impl Proxy {
             .and_then(|()| Place::of(&self.identifier).map_err(|error| error.to_string()));
         let host = place.as_ref().ok().and_then(|place| self.host(place));
         voice::say(&Notice::Started { host }.to_line());
-        let verdict = match place {
-            Ok(place) => self.launcher(place, host, prefix).run(),
+        let found = place.and_then(|place| Ok((place, self.program.surroundings()?)));
+        let verdict = match found {
+            Ok((place, surroundings)) => {
+                if let Some(message) = self.difference(&place, &surroundings) {
+                    voice::say(&Notice::Note { message }.to_line());
+                }
+                self.launcher(place, host, prefix, &surroundings).run()
+            }
             Err(message) => {
                 let code = if self.reconnect { EXIT_LOST } else { EXIT_NOT_STARTED };
                 Verdict { code, reason: None, host, instance: self.instance, message }
@@ -98,8 +109,24 @@ impl Proxy {
         }
     }
 
-    fn launcher(self, place: Place, host: Option<HostId>, prefix: &[OsString]) -> Launcher {
-        let server_arguments = self.server_arguments(&place, prefix);
+    /// Whether what runs is not what the client says, who attaches to it without having met it.
+    fn difference(&self, place: &Place, surroundings: &Surroundings) -> Option<String> {
+        if !self.reconnect || self.instance.is_some() || !matches!(probe(place), Ok(Lock::Held(_))) {
+            return None;
+        }
+        let record = Record::read(place, &place.find().ok()??)?;
+        let (command, surroundings) = (self.program.command.clone(), surroundings.clone());
+        difference(&Order { command, surroundings, ..Order::default() }, &record)
+    }
+
+    fn launcher(
+        self,
+        place: Place,
+        host: Option<HostId>,
+        prefix: &[OsString],
+        surroundings: &Surroundings,
+    ) -> Launcher {
+        let server_arguments = self.server_arguments(&place, prefix, surroundings);
         let mode = match (self.reconnect, self.if_running) {
             (true, _) => Mode::Reconnect(self.instance),
             (false, IfRunning::Replace) => Mode::Start(launch::IfRunning::Replace),
@@ -117,7 +144,12 @@ impl Proxy {
     }
 
     /// What our own executable is started with to become the server; see [`run`](super::run).
-    fn server_arguments(&self, place: &Place, prefix: &[OsString]) -> Vec<OsString> {
+    fn server_arguments(
+        &self,
+        place: &Place,
+        prefix: &[OsString],
+        surroundings: &Surroundings,
+    ) -> Vec<OsString> {
         let lifetime = |duration: Option<Duration>, default| {
             OsString::from(humantime::format_duration(duration.unwrap_or(default)).to_string())
         };
@@ -136,9 +168,10 @@ impl Proxy {
         if let Some(lifetime) = self.orphan_lifetime {
             arguments.extend(["--orphan-lifetime".into(), lifetime.to_string().into()]);
         }
-        if !self.command.is_empty() {
+        arguments.extend(surroundings.to_words());
+        if !self.program.command.is_empty() {
             arguments.push("--".into());
-            arguments.extend(self.command.iter().cloned());
+            arguments.extend(self.program.command.iter().cloned());
         }
         arguments
     }

@@ -6,14 +6,19 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::{exit_code, fail};
+use crate::cli::table::table;
 use crate::cli::voice::say;
+use crate::host::difference::line;
 use crate::host::identifier::Identifier;
 use crate::host::look::look;
 use crate::host::paths::{Place, Root};
 use crate::host::record::{Ending, Record, sentence, time_for_people};
-use crate::proto::limits::{COMMAND_LETTERS_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
+use crate::host::seat::Word;
+use crate::io::clock;
+use crate::io::resident::{Census, Means};
+use crate::proto::limits::{CLIENT_LETTERS_MAX, COMMAND_LETTERS_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN};
 use crate::proto::verdict::EXIT_NOT_RUNNING;
-use crate::proto::words::{escaped, harmless, harmless_lines};
+use crate::proto::words::{escaped, harmless_lines};
 use crate::proto::{GoneReason, InstanceId};
 use crate::session::launch::{Holder, Lock};
 
@@ -38,6 +43,29 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     idle_lifetime: Option<u64>,
     command: Vec<String>,
+    /// Where the program runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cwd: Option<String>,
+    /// The variables that the client gave to it, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    env: Vec<String>,
+    /// It has the environment of a login shell.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    login: bool,
+    /// Whether a client is attached; absent if none ever was, or nothing tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attached: Option<bool>,
+    /// Seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attached_since: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detached_since: Option<u64>,
+    /// The client, or the last one, as it named itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+    /// Resident bytes; only while it lives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<Memory>,
     /// Why it is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<GoneReason>,
@@ -50,6 +78,14 @@ struct Report {
     /// Nothing says that a server was ever here: a start failed, and its log was kept.
     #[serde(skip)]
     was_never: bool,
+}
+
+/// What is resident, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Memory {
+    server: u64,
+    /// The program, and everything that it has started.
+    program: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -72,7 +108,7 @@ impl State {
 
 impl Report {
     /// `None` if nothing is known of such a server.
-    fn of(identifier: &Identifier) -> Result<Option<Self>, String> {
+    fn of(identifier: &Identifier, census: &Census) -> Result<Option<Self>, String> {
         let place = Place::of(identifier).map_err(|error| error.to_string())?;
         let view = look(&place, false).map_err(|error| error.to_string())?;
         // A server that lives does so whatever becomes of its directory.
@@ -92,6 +128,16 @@ impl Report {
         let record = directory.and_then(|directory| Record::read(&place, directory));
         let tombstone = directory.and_then(|directory| Ending::read_tombstone(&place, directory));
         let tombstone = tombstone.filter(|_| gone);
+        let instance = record.as_ref().map(|record| record.instance);
+        let seat = directory.and_then(|directory| Word::read(&place, directory));
+        // That of another server tells nothing.
+        let seat = seat.filter(|seat| state == State::Running && instance == Some(seat.instance));
+        let since = |attached| seat.as_ref().filter(|seat| seat.attached == attached).map(|seat| seat.since);
+        let pid = match view.lock {
+            Lock::Held(Holder::Pid(pid)) => Some(pid),
+            Lock::Held(Holder::Elsewhere) | Lock::Free => None,
+        };
+        let memory = pid.and_then(|pid| Some(Memory { server: census.of(pid)?, program: census.below(pid) }));
         let was_never = reason == Some(GoneReason::Never);
         let message = match was_never {
             true => Some("no server has come to be here; the log may say why".to_owned()),
@@ -100,15 +146,20 @@ impl Report {
         Ok(Some(Report {
             identifier: identifier.to_string(),
             state,
-            pid: match view.lock {
-                Lock::Held(Holder::Pid(pid)) => Some(pid),
-                Lock::Held(Holder::Elsewhere) | Lock::Free => None,
-            },
-            instance: record.as_ref().map(|record| record.instance),
+            pid,
+            instance,
             version: record.as_ref().map(|record| record.version.clone()),
             protocol: record.as_ref().map(|record| record.protocol),
             started: record.as_ref().map(|record| record.started),
             idle_lifetime: record.as_ref().map(|record| record.idle_lifetime),
+            attached: seat.as_ref().map(|seat| seat.attached),
+            attached_since: since(true),
+            detached_since: since(false),
+            client: seat.as_ref().and_then(|seat| seat.client.clone()),
+            memory,
+            cwd: record.as_ref().and_then(|record| record.cwd.clone()),
+            env: record.iter().flat_map(|record| record.env.iter().map(|(name, _)| name.clone())).collect(),
+            login: record.as_ref().is_some_and(|record| record.login),
             command: record.map(|record| record.command).unwrap_or_default(),
             reason,
             ended: tombstone.map(|tombstone| tombstone.time),
@@ -118,35 +169,42 @@ impl Report {
         }))
     }
 
-    fn row(&self) -> [String; 6] {
-        let time = |seconds: Option<u64>| seconds.map_or_else(|| "-".to_owned(), time_for_people);
+    /// In a word or two.
+    fn state(&self) -> &'static str {
+        match (self.state, self.attached) {
+            (State::Running, Some(true)) => "attached",
+            (State::Running, Some(false)) => "detached",
+            (State::Running, None) | (State::Starting | State::Ended, _) => self.state.text(),
+        }
+    }
+
+    fn row(&self) -> [String; 7] {
+        let none = || "-".to_owned();
         let pid = self.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         let state = match self.reason {
             Some(_) if self.was_never => "never started".to_owned(),
             Some(reason) => format!("{} ({reason})", self.state.text()),
-            None => self.state.text().to_owned(),
+            None => self.state().to_owned(),
         };
+        let since = self.attached_since.or(self.detached_since).or(self.ended).or(self.started);
         [
             self.identifier.clone(),
             state,
             pid,
-            time(self.started),
-            time(self.ended),
+            since.map_or_else(none, ago),
+            self.client.as_ref().map_or_else(none, |client| cut(client, CLIENT_LETTERS_MAX)),
+            self.memory.map_or_else(none, Memory::short),
             cut(&self.command_line(), COMMAND_LETTERS_MAX),
         ]
     }
 
     /// As a shell would take it.
     fn command_line(&self) -> String {
-        let quoted = |word: &String| {
-            let word = printable(word);
-            shlex::try_quote(&word).map_or_else(|_| word.clone(), |quoted| quoted.into_owned())
-        };
-        self.command.iter().map(quoted).collect::<Vec<_>>().join(" ")
+        line(&self.command)
     }
 
     fn lines(&self) -> Vec<[String; 2]> {
-        let state = if self.was_never { "never started" } else { self.state.text() };
+        let state = if self.was_never { "never started" } else { self.state() };
         let mut lines = vec![["identifier", &self.identifier], ["state", state]]
             .into_iter()
             .map(|[name, value]| [name.to_owned(), value.to_owned()])
@@ -157,8 +215,17 @@ impl Report {
         add("reason", self.explanation());
         add("ended", self.ended.map(time_for_people));
         add("started", self.started.map(time_for_people));
+        let since = |since: u64| format!("{} ({} ago)", time_for_people(since), ago(since));
+        add("attached since", self.attached_since.map(since));
+        add("detached since", self.detached_since.map(since));
+        let client = if self.attached == Some(true) { "client" } else { "last client" };
+        add(client, self.client.clone());
+        add("memory", self.memory.map(Memory::long));
         add("pid", self.pid.map(|pid| pid.to_string()));
         add("command", Some(self.command_line()).filter(|command| !command.is_empty()));
+        add("working directory", self.cwd.clone());
+        add("variables", Some(self.env.join(" ")).filter(|names| !names.is_empty()));
+        add("environment", self.login.then(|| "that of a login shell".to_owned()));
         add("instance", self.instance.map(|instance| instance.to_string()));
         add("version", self.version.clone());
         let lifetime =
@@ -166,6 +233,41 @@ impl Report {
         add("idle lifetime", self.idle_lifetime.map(lifetime));
         add("directory", Some(self.directory.clone()));
         lines
+    }
+}
+
+impl Memory {
+    fn short(self) -> String {
+        format!("{}+{}", size(self.server), size(self.program))
+    }
+
+    fn long(self) -> String {
+        format!(
+            "{} the server, {} the program and what it has started",
+            size(self.server),
+            size(self.program)
+        )
+    }
+}
+
+/// As people read it.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes / 1000),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
+    }
+}
+
+/// How long ago that was, in the two largest units that say something.
+fn ago(unix_seconds: u64) -> String {
+    let seconds = clock::unix_seconds().saturating_sub(unix_seconds);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m"),
+        3600..86_400 => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
     }
 }
 
@@ -178,11 +280,6 @@ impl Report {
             false => Some(format!("{reason}: {why}")),
         }
     }
-}
-
-/// What does not break a line, or do anything else to a terminal.
-fn printable(text: &str) -> String {
-    harmless(text)
 }
 
 /// Its beginning, if it has more letters than that.
@@ -217,21 +314,17 @@ pub(super) fn list(json: bool) -> ExitCode {
     } else if reports.is_empty() {
         ExitCode::SUCCESS
     } else {
-        let head = ["IDENTIFIER", "STATE", "PID", "STARTED", "ENDED", "COMMAND"].map(str::to_owned);
+        let head = ["IDENTIFIER", "STATE", "PID", "SINCE", "CLIENT", "MEMORY", "COMMAND"].map(str::to_owned);
         let rows: Vec<_> = std::iter::once(head).chain(reports.iter().map(Report::row)).collect();
         print(&table(&rows), ExitCode::SUCCESS)
     }
 }
 
 fn reports() -> Result<Vec<Report>, String> {
-    let root = Root::from_env().and_then(|root| root.find()).map_err(|error| error.to_string())?;
-    let names = match &root {
-        None => Vec::new(),
-        Some(root) => root.names().map_err(|error| format!("{:?} cannot be read: {error}", root.path()))?,
-    };
+    let census = Census::take(Means::best());
     let mut reports = Vec::new();
-    for identifier in names.iter().filter_map(|name| name.to_str()?.parse().ok()) {
-        match Report::of(&identifier) {
+    for identifier in identifiers()? {
+        match Report::of(&identifier, &census) {
             Ok(report) => reports.extend(report),
             // One that cannot be looked at must not hide the others.
             Err(why) => say(&format!("reattach-server: {why}")),
@@ -240,9 +333,23 @@ fn reports() -> Result<Vec<Report>, String> {
     Ok(reports)
 }
 
+/// Those of all servers of which something is left, in order.
+///
+/// # Errors
+///
+/// One sentence.
+pub(super) fn identifiers() -> Result<Vec<Identifier>, String> {
+    let root = Root::from_env().and_then(|root| root.find()).map_err(|error| error.to_string())?;
+    let names = match &root {
+        None => Vec::new(),
+        Some(root) => root.names().map_err(|error| format!("{:?} cannot be read: {error}", root.path()))?,
+    };
+    Ok(names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
+}
+
 /// `status`
 pub(super) fn status(identifier: &Identifier, json: bool) -> ExitCode {
-    let report = match Report::of(identifier) {
+    let report = match Report::of(identifier, &Census::take(Means::best())) {
         Ok(Some(report)) => report,
         Ok(None) => {
             let code = exit_code(EXIT_NOT_RUNNING);
@@ -267,18 +374,6 @@ pub(super) fn status(identifier: &Identifier, json: bool) -> ExitCode {
     print(&text, code)
 }
 
-/// Columns as wide as their widest cell, two spaces between.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
 /// To standard output; gives the code that follows if that could be said. A reader that has gone
 /// away has heard enough.
 pub(super) fn print(text: &str, code: ExitCode) -> ExitCode {
@@ -296,8 +391,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_aligned() {
-        let rows = [["A", "LONG", ""], ["äöü", "b", "c"]].map(|row| row.map(str::to_owned));
-        assert_eq!(table(&rows), "A    LONG\näöü  b     c");
+    fn times_and_sizes_are_short() {
+        for (seconds, text) in [(5, "5s"), (125, "2m"), (7_500, "2h 5m"), (200_000, "2d 7h")] {
+            assert_eq!(ago(clock::unix_seconds() - seconds), text);
+        }
+        assert_eq!(ago(u64::MAX), "0s", "whatever a garbled file claims");
+        for (bytes, text) in [(900, "0 kB"), (4_200_000, "4 MB"), (1_290_000_000, "1.2 GB")] {
+            assert_eq!(size(bytes), text);
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::program_words::ProgramWords;
 use super::{exit_code, fail};
 use crate::cli::usage::{self, TimeOrOff, parse_time, parse_time_or_off};
 use crate::host::application::Application;
@@ -14,6 +15,7 @@ use crate::host::identifier::Identifier;
 use crate::host::life::{Life, Starter, Stillborn};
 use crate::host::lock::LockError;
 use crate::host::log;
+use crate::host::order::Order;
 use crate::host::paths::Place;
 use crate::io::room;
 use crate::proto::limits::{IDLE_LIFETIME, ORPHAN_LIFETIME, UNMET_LIFETIME};
@@ -56,15 +58,15 @@ pub(super) struct Run {
     /// A proxy is waiting: standard input is the starter lock, standard output its pipe
     #[arg(long, hide = true)]
     for_proxy: bool,
-    /// The program to host, with its arguments
-    #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
+    #[command(flatten)]
+    program: ProgramWords,
 }
 
 impl Run {
     pub(super) fn run<A: Application>(
         self,
-        make: impl FnOnce(Option<Vec<OsString>>) -> Result<A, String>,
+        prefix: &[OsString],
+        make: impl FnOnce(Order) -> Result<A, String>,
     ) -> ExitCode {
         start_log();
         let place = match self.place() {
@@ -72,7 +74,11 @@ impl Run {
             Err(Misplaced::Usage(sentence)) => return usage::wrong("reattach-server", &sentence),
             Err(Misplaced::Host(sentence)) => return self.stillborn(&sentence, EXIT_NOT_STARTED),
         };
-        if A::NEEDS_COMMAND && self.command.is_empty() && !self.for_proxy {
+        let surroundings = match self.program.surroundings() {
+            Ok(surroundings) => surroundings,
+            Err(why) => return usage::wrong("reattach-server", &why),
+        };
+        if A::NEEDS_COMMAND && self.program.command.is_empty() && !self.for_proxy {
             return usage::wrong("reattach-server", "a program to host must be named, after --");
         }
         if let Err(sentence) = room::for_open_files() {
@@ -89,8 +95,9 @@ impl Run {
             orphan_lifetime: self.orphan_lifetime.0,
             ..ServerConfig::default()
         };
-        let command = (!self.command.is_empty()).then_some(self.command);
-        match (Life { place, config, command, ephemeral: self.ephemeral, starter }).live(make) {
+        let (command, prefix) = (self.program.command, prefix.to_vec());
+        let order = Order { command, surroundings, prefix, agent: None };
+        match (Life { place, config, order, ephemeral: self.ephemeral, starter }).live(make) {
             Ok(_) => ExitCode::SUCCESS,
             Err(Stillborn::Lock(LockError::Held(_))) => exit_code(EXIT_ALREADY_RUNNING),
             Err(Stillborn::Lock(_) | Stillborn::Other(_)) => exit_code(EXIT_NOT_STARTED),

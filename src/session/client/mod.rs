@@ -432,6 +432,8 @@ impl Client {
 
     fn hello(&self) -> Hello {
         Hello {
+            // Whoever carries it knows.
+            client: None,
             protocol: (PROTOCOL_VERSION_MIN, PROTOCOL_VERSION),
             session: self.session,
             attempt: self.attempt,

@@ -37,6 +37,7 @@ fn first_hello(session: SessionId, attempt: u64) -> Hello {
         received: 0,
         window: 1 << 20,
         takeover: false,
+        client: None,
     }
 }
 
