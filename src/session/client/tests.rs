@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::proto::limits::{OPEN_TIMEOUT, STABLE_AFTER};
+use crate::proto::limits::{ATTEMPTS_MAX, OPEN_TIMEOUT, STABLE_AFTER};
 use crate::proto::{ProgramExit, Seq, Verdict, Welcome};
 use crate::session::BackoffConfig;
 
@@ -296,13 +296,33 @@ fn asks_to_take_over_until_it_was_let_in_and_never_again() {
 fn three_broken_transports_in_a_row_are_a_broken_server() {
     let mut client = connected(at(0));
     for (now, status) in [(1, Status::Reconnecting(1)), (2, Status::ReconnectFailed(1))] {
+        news(&mut client, at(now), News::Preamble);
         news(&mut client, at(now), News::Garbled("noise".to_owned()));
         assert_eq!(client.status(), status);
     }
     timeout(&mut client, at(2_002));
+    news(&mut client, at(2_003), News::Preamble);
     let effects = news(&mut client, at(2_003), News::Garbled("still noise".to_owned()));
     assert_eq!(client.status(), Status::Refused(Refused::Protocol("still noise".to_owned())));
     assert!(matches!(effects[0], Effect::Close(3, Some(Bye { reason: ByeReason::ProtocolError, .. }))));
+}
+
+/// A login shell that prints without end, a captive portal: nobody breaks a promise there.
+#[test]
+fn what_comes_in_a_servers_place_is_a_failed_attempt_however_often() {
+    let mut client = connected(at(0));
+    news(&mut client, at(1), exited(ProgramExit::Code(255)));
+    let mut now = at(2);
+    for failed in 1..=ATTEMPTS_MAX {
+        now += Duration::from_millis(10);
+        news(&mut client, now, News::Garbled("noise".to_owned()));
+        if failed < ATTEMPTS_MAX {
+            assert_eq!(client.status(), Status::ReconnectFailed(failed));
+            now = client.poll_timeout().unwrap();
+            timeout(&mut client, now);
+        }
+    }
+    assert_eq!(client.status(), Status::ReconnectExhausted);
 }
 
 #[test]
@@ -326,9 +346,11 @@ fn joins_no_stream_whose_numbers_would_run_out() {
 fn starts_over_with_a_full_budget_of_broken_protocols_too() {
     let mut client = connected(at(0));
     news(&mut client, at(1), News::Garbled("once".to_owned()));
+    news(&mut client, at(2), News::Preamble);
     news(&mut client, at(2), News::Garbled("twice".to_owned()));
     assert_eq!(client.status(), Status::ReconnectFailed(1));
     input(&mut client, at(3), Input::Retry);
+    news(&mut client, at(4), News::Preamble);
     news(&mut client, at(4), News::Garbled("once again".to_owned()));
     assert_eq!(client.status(), Status::ReconnectFailed(1));
 }

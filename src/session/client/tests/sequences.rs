@@ -251,6 +251,13 @@ impl Watched {
             self.started |= matches!(news, News::Started(_) | News::Preamble);
             self.fresh |= !self.started && *news == turned_away();
         }
+        if let Input::Transport(attempt, News::NotOpened(_)) = &input
+            && Some(*attempt) == self.open
+            && self.status != Status::Connecting
+        {
+            // The host saw nothing of it.
+            self.opened_at.pop();
+        }
         self.client.handle_input(self.now, input.clone());
         let effects: Vec<Effect> = self.client.effects.iter().cloned().collect();
         let rejected = effects.iter().filter(|effect| matches!(effect, Effect::Rejected(_))).count() as u64;
