@@ -22,6 +22,8 @@ use crate::session::client::{Attempt, Effect, Input, Launch, News};
 pub struct Driver {
     shared: Arc<Shared>,
     target: Target,
+    /// Where the server's program was found on its host.
+    found: Option<String>,
     transport: Option<Transport>,
     closing: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     alarm: Alarm,
@@ -35,6 +37,7 @@ impl Driver {
         Driver {
             shared,
             target,
+            found: None,
             transport: None,
             closing: Vec::new(),
             alarm: Alarm::default(),
@@ -86,6 +89,9 @@ impl Driver {
             }
             Some(news) => {
                 tell(news);
+                if let Some(found) = transport.found.take() {
+                    self.found = Some(found);
+                }
                 true
             }
             None => match note {
@@ -129,7 +135,7 @@ impl Driver {
                 Effect::Finished(channel) => inner.deliveries.push_back(Received::Finished(channel)),
                 Effect::Open(attempt, launch, way) => {
                     let instance = inner.machine.instance();
-                    let command = self.target.command(launch, way, instance);
+                    let command = self.target.command(launch, way, instance, self.found.as_deref());
                     drop(inner);
                     self.open(now, attempt, launch, command);
                     opened = true;

@@ -2,6 +2,9 @@
 //!
 //! ```text
 //! route       the way to a server
+//! ssh         what ssh is told besides
+//! script      a shell script for the host, as any login shell passes it on
+//! find        where the server's program is there
 //! transport   one attempt's process
 //! driver      carries out what the client machine asks for
 //! ```
@@ -10,8 +13,11 @@
 //! handle sends, receives, and watches the state.
 
 mod driver;
+mod find;
 mod leash;
 mod route;
+mod script;
+mod ssh;
 mod transport;
 
 use std::collections::VecDeque;
@@ -22,6 +28,7 @@ use bytes::Bytes;
 
 pub use driver::Driver;
 pub use route::{OrphanLifetime, Route, Surroundings, Target};
+pub use script::Script;
 
 pub use crate::io::network::NetworkChanges;
 
@@ -32,7 +39,7 @@ use crate::io::random;
 use crate::proto::limits::{CHANGES_MAX, CHUNK_BYTES, PAYLOAD_BYTES_MAX};
 use crate::proto::{Channel, InstanceId, SessionId};
 use crate::session::client as machine;
-pub use crate::session::client::{Cause, Closed, Outside, Refused, Rejected, Status};
+pub use crate::session::client::{Cause, Closed, Outside, Refused, Rejected, Status, Way};
 use crate::session::{ClientConfig, Time};
 
 /// What comes from the hosted application.

@@ -1,7 +1,7 @@
 //! The way to a server: which command starts a proxy and carries its bytes.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::io::whoami::whoami;
 use crate::proto::InstanceId;
 use crate::session::client::{Launch, Way};
 
+use super::find::{self, Run, Sought};
 use super::leash::Following;
+use super::script::Script;
+use super::ssh;
 use super::transport::Streams;
-
-/// What makes ssh open a connection of its own, whatever the user's configuration says of shared ones.
-const OWN_CONNECTION: [&str; 4] = ["-o", "ControlPath=none", "-o", "ControlMaster=no"];
 
 /// How the proxy is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,12 +45,48 @@ pub enum OrphanLifetime {
     Off,
 }
 
+impl Route {
+    /// What an error should call the way there.
+    pub fn name(&self) -> String {
+        match self {
+            Route::Local => "this machine".to_owned(),
+            Route::Ssh { host, .. } => host.clone(),
+            Route::Via(words) => {
+                words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+            }
+        }
+    }
+
+    /// The words of a command that runs a script there.
+    pub fn script(&self, way: Way, script: &Script) -> Vec<OsString> {
+        match self {
+            Route::Ssh { host, arguments } => ssh::words(host, arguments, way, script.line()),
+            Route::Via(via) if is_ssh(via) => via.iter().cloned().chain([script.line()]).collect(),
+            Route::Local | Route::Via(_) => self.words(script.words()),
+        }
+    }
+
+    /// The words of a command that runs these there, where they are passed on as they are.
+    fn words(&self, words: Vec<OsString>) -> Vec<OsString> {
+        match self {
+            Route::Local | Route::Ssh { .. } => words,
+            Route::Via(via) => via.iter().cloned().chain(words).collect(),
+        }
+    }
+}
+
+/// Whether whoever carries the words gives them to a login shell, all in one line.
+fn is_ssh(via: &[OsString]) -> bool {
+    via.first().is_some_and(|program| Path::new(program).file_name() == Some(OsStr::new("ssh")))
+}
+
 /// What is asked of the proxy, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// How the proxy is reached.
     pub route: Route,
-    /// The server program there, and what comes before its subcommand.
+    /// The server program there, and what comes before its subcommand. A bare name is looked for, elsewhere
+    /// than on this machine; `~/` at the beginning of a path is the home directory there.
     pub server: Vec<OsString>,
     /// The identifier that the server runs under.
     pub identifier: String,
@@ -96,35 +132,21 @@ impl Target {
 
     /// What an error should call the way there.
     pub fn name(&self) -> String {
-        match &self.route {
-            Route::Local => "this machine".to_owned(),
-            Route::Ssh { host, .. } => host.clone(),
-            Route::Via(words) => {
-                words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
-            }
-        }
+        self.route.name()
     }
 
-    /// The command of one attempt.
-    pub(super) fn command(&self, launch: Launch, way: Way, instance: Option<InstanceId>) -> Command {
-        let proxy = self.proxy_words(launch, instance);
-        let words: Vec<OsString> = match &self.route {
-            Route::Local => proxy,
-            Route::Ssh { host, arguments } => {
-                let mut words: Vec<OsString> = vec!["ssh".into()];
-                if way == Way::Own {
-                    // What comes first holds. The user's shared connection is left alone, dead or not.
-                    words.extend(OWN_CONNECTION.map(OsString::from));
-                }
-                words.extend(arguments.iter().cloned());
-                // No terminal and no escape character: the bytes are not for a shell.
-                words.extend(["-T", "-e", "none", "--"].map(OsString::from));
-                words.push(host.into());
-                // The remote shell splits what it gets into words again.
-                words.push(quoted(&proxy));
-                words
-            }
-            Route::Via(via) => via.iter().cloned().chain(proxy).collect(),
+    /// The command of one attempt. `found` is where a server that was looked for has answered.
+    pub(super) fn command(
+        &self,
+        launch: Launch,
+        way: Way,
+        instance: Option<InstanceId>,
+        found: Option<&str>,
+    ) -> Command {
+        let sought = Sought { server: &self.server, found, again: launch == Launch::Reattach };
+        let words = match sought.run(&self.route, self.proxy_words(launch, instance)) {
+            Run::Words(words) => self.route.words(words),
+            Run::Script(arguments) => self.route.script(way, &find::script(arguments)),
         };
         if self.shield_from_interrupts {
             // An ignored signal stays ignored over an exec, and ssh respects it.
@@ -156,9 +178,8 @@ impl Target {
     }
 
     fn proxy_words(&self, launch: Launch, instance: Option<InstanceId>) -> Vec<OsString> {
-        let mut words = self.server.clone();
         // One word, because an identifier may begin like an option.
-        words.extend(["proxy".into(), OsString::from(format!("--identifier={}", self.identifier))]);
+        let mut words = vec!["proxy".into(), OsString::from(format!("--identifier={}", self.identifier))];
         if self.route == Route::Local {
             words.push("--near".into());
         }
@@ -210,26 +231,15 @@ impl Target {
     }
 }
 
-/// One string that a POSIX shell splits into these words.
-fn quoted(words: &[OsString]) -> OsString {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    let mut line = Vec::new();
-    for word in words {
-        if !line.is_empty() {
-            line.push(b' ');
-        }
-        match shlex::bytes::try_quote(word.as_bytes()) {
-            Ok(word) => line.extend_from_slice(&word),
-            // Arguments of processes hold no NUL, so this is never reached.
-            Err(_) => line.extend_from_slice(b"''"),
-        }
-    }
-    OsString::from_vec(line)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn target(route: Route) -> Target {
+        let mut target = Target::new(route, "reattach-server", "work");
+        target.command = vec!["rust-analyzer".into(), "--log it's".into()];
+        target
+    }
 
     fn words(command: &Command) -> Vec<String> {
         std::iter::once(command.get_program())
@@ -238,21 +248,19 @@ mod tests {
             .collect()
     }
 
-    fn target(route: Route) -> Target {
-        let mut target = Target::new(route, "reattach-server", "work");
-        target.command = vec!["rust-analyzer".into(), "--log it's".into()];
-        target
+    fn over_ssh() -> Route {
+        Route::Ssh { host: "devbox".to_owned(), arguments: Vec::new() }
     }
 
     #[test]
     fn only_a_start_carries_the_program() {
         let target = target(Route::Local);
-        let start = words(&target.command(Launch::Start, Way::Own, None));
+        let start = words(&target.command(Launch::Start, Way::Own, None, None));
         assert_eq!(
             start.join(" "),
             "reattach-server proxy --identifier=work --near --if-running refuse -- rust-analyzer --log it's"
         );
-        let again = words(&target.command(Launch::Reattach, Way::Shared, Some(InstanceId(7))));
+        let again = words(&target.command(Launch::Reattach, Way::Shared, Some(InstanceId(7)), None));
         assert_eq!(
             again.join(" "),
             "reattach-server proxy --identifier=work --near --reconnect --instance 00000000000000000000000000000007"
@@ -264,27 +272,48 @@ mod tests {
         let mut target = target(Route::Local);
         target.surroundings.directory = Some("/srv/a b".into());
         target.surroundings.variables = vec![("A".into(), "1".into())];
-        let start = words(&target.command(Launch::Start, Way::Own, None));
+        let start = words(&target.command(Launch::Start, Way::Own, None, None));
         let program = "--cwd=/srv/a b --env=A=1 -- rust-analyzer --log it's";
         assert!(start.join(" ").ends_with(&format!("--if-running refuse {program}")));
         // A takeover says what it expects to find.
-        let takeover = words(&target.command(Launch::Reattach, Way::Shared, None));
+        let takeover = words(&target.command(Launch::Reattach, Way::Shared, None, None));
         assert!(takeover.join(" ").ends_with(&format!("--reconnect {program}")));
-        let again = words(&target.command(Launch::Reattach, Way::Shared, Some(InstanceId(7))));
+        let again = words(&target.command(Launch::Reattach, Way::Shared, Some(InstanceId(7)), None));
         assert!(!again.join(" ").contains("/srv"));
     }
 
     #[test]
-    fn a_remote_shell_gets_its_words_back() {
-        let target =
-            target(Route::Ssh { host: "devbox".to_owned(), arguments: vec!["-p".into(), "22".into()] });
-        let words = |way| words(&target.command(Launch::Replace, way, None));
-        let own = words(Way::Own);
-        assert_eq!(own[..7], ["ssh", "-o", "ControlPath=none", "-o", "ControlMaster=no", "-p", "22"]);
-        let words = words(Way::Shared);
-        assert_eq!(words[..8], ["ssh", "-p", "22", "-T", "-e", "none", "--", "devbox"]);
-        assert_eq!(words[1..], own[5..]);
-        let remote = shlex::split(&words[8]).unwrap();
-        assert_eq!(remote.last().unwrap(), "--log it's");
+    fn a_name_is_looked_for_and_found_again_where_it_answered() {
+        let via = Route::Via(vec!["docker".into(), "exec".into()]);
+        let target = target(via);
+        let start = words(&target.command(Launch::Start, Way::Own, None, None));
+        assert_eq!(start[..4], ["docker", "exec", "sh", "-c"]);
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(start[5..13], ["sh", "first", "reattach-server", "check", version, "1", "1", "proxy"]);
+        assert_eq!(start.last().unwrap(), "--log it's");
+        let again = words(&target.command(Launch::Reattach, Way::Own, None, Some("/opt/reattach-server")));
+        assert_eq!(again[5..9], ["sh", "again", "/opt/reattach-server", "check"]);
+    }
+
+    #[test]
+    fn who_gives_a_path_needs_no_shell_there() {
+        let mut target = target(Route::Via(vec!["docker".into()]));
+        target.server = vec!["/opt/server".into()];
+        let start = words(&target.command(Launch::Start, Way::Own, None, None));
+        assert_eq!(start[..3], ["docker", "/opt/server", "proxy"]);
+        target.server = vec!["~/server".into()];
+        let start = words(&target.command(Launch::Start, Way::Own, None, None));
+        assert_eq!(start[1..3], ["sh", "-c"]);
+    }
+
+    #[test]
+    fn a_login_shell_gets_one_line() {
+        for route in [over_ssh(), Route::Via(vec!["/usr/bin/ssh".into(), "devbox".into()])] {
+            let words = words(&target(route).command(Launch::Start, Way::Shared, None, None));
+            let [.., host, line] = &words[..] else { panic!("{words:?}") };
+            assert_eq!(host, "devbox");
+            assert!(line.starts_with("exec sh -c '") && line.ends_with('\''), "{line}");
+            assert!(line.contains("--log it") && !line.contains('\n'), "{line}");
+        }
     }
 }

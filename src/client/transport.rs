@@ -30,6 +30,8 @@ use crate::session::client::{Attempt, News, ProxyExit};
 pub(super) struct Transport {
     pub(super) attempt: Attempt,
     pub(super) link: Link,
+    /// Where the proxy's program was found, once it has said so.
+    pub(super) found: Option<String>,
     process: Leash,
     notices: Receiver<Notice>,
     /// Woken for itself only: it has nothing to do while bytes pass.
@@ -96,7 +98,8 @@ impl Transport {
             Box::pin(watch(process.pid(), Source::new(errors).map_err(fail)?, told));
         let link = Link::new(reader, writer);
         let watch = FuturesUnordered::from_iter([watch]);
-        Ok(Transport { attempt, link, process, notices, watch, said: None, note: None })
+        let (found, said, note) = (None, None, None);
+        Ok(Transport { attempt, link, found, process, notices, watch, said, note })
     }
 
     /// News of the process, told after all that came before it on its output.
@@ -105,7 +108,8 @@ impl Transport {
             self.said = Some(said);
         }
         match self.notices.try_recv() {
-            Ok(Notice::Started { host }) => {
+            Ok(Notice::Started { host, found }) => {
+                self.found = found;
                 self.process.works();
                 return Some(News::Started(host));
             }

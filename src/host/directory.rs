@@ -28,7 +28,7 @@ const OTHERS: u32 = 0o077;
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// The environment does not say where.
-    #[error("the environment variable HOME is not set; it must name the home directory")]
+    #[error("the environment variable HOME is not set, and the account database names no home directory")]
     HomeUnset,
     /// The environment does not say clearly where.
     #[error("the environment variable HOME is {0:?}; it must be an absolute path")]

@@ -38,15 +38,19 @@ pub struct Root {
 }
 
 impl Root {
-    /// The one below `$HOME`.
+    /// The one below `$HOME`; without that, below what the account database says.
     ///
     /// # Errors
     ///
-    /// If the environment does not say where that is.
+    /// If neither says where that is.
     pub fn from_env() -> Result<Self, DirectoryError> {
-        let home =
-            std::env::var_os("HOME").filter(|home| !home.is_empty()).ok_or(DirectoryError::HomeUnset)?;
-        Self::below(PathBuf::from(home))
+        let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+        Self::below(home.ok_or(DirectoryError::HomeUnset)?)
+    }
+
+    /// The home directory itself.
+    pub fn home(&self) -> &Path {
+        &self.home
     }
 
     /// The one below that home directory.
@@ -134,7 +138,7 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// If the environment does not say where the home directory is.
+    /// If nothing says where the home directory is.
     pub fn of(identifier: &Identifier) -> Result<Self, DirectoryError> {
         Ok(Self::below(Root::from_env()?, identifier))
     }

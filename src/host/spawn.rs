@@ -21,7 +21,7 @@ use smol::Async;
 use super::lock::StarterLock;
 use super::paths::Place;
 use super::{descriptors, log};
-use crate::io::child::TRANSPORT_MARK;
+use crate::io::child::{FOUND_MARK, TRANSPORT_MARK};
 use crate::proto::InstanceId;
 use crate::proto::limits::READY_LINE_BYTES_MAX;
 
@@ -62,6 +62,7 @@ impl Spawned {
         let mut child = Command::new(program)
             .args(arguments)
             .env_remove(TRANSPORT_MARK)
+            .env_remove(FOUND_MARK)
             .stdin(starter.copy().map_err(failed)?)
             .stdout(Stdio::piped())
             .stderr(log.try_clone().map_err(failed)?)

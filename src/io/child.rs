@@ -15,6 +15,9 @@ use crate::proto::ProgramExit;
 /// A server does not: it is meant to stay.
 pub const TRANSPORT_MARK: &str = "REATTACH_TRANSPORT";
 
+/// The variable by which whoever looked for the server's program tells the proxy where it was.
+pub const FOUND_MARK: &str = "REATTACH_FOUND";
+
 /// How the end of a child is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {

@@ -254,6 +254,10 @@ pub const KIN_ROUNDS_MAX: usize = 3;
 /// behind (an ssh master, say) holds its standard error open.
 pub const LAST_WORDS_WAIT: Duration = Duration::from_millis(50);
 
+/// Time for ssh to say its version, which takes some milliseconds, once. Whoever takes longer is some
+/// wrapper, and is told only what every ssh knows.
+pub const SSH_VERSION_WAIT: Duration = Duration::from_secs(1);
+
 /// Bytes of a line on a transport's standard error; the rest of a longer one is dropped.
 pub const LINE_BYTES_MAX: usize = 4 << 10;
 

@@ -29,8 +29,13 @@ pub enum PreambleError {
         start: String,
     },
     /// The server speaks a protocol of another generation.
-    #[error("the server speaks protocol generation {0}, this client generation 1")]
+    #[error("the server there speaks protocol generation {0}, this client generation {MAJOR}: renew the {older}", older = older(.0))]
     Major(u8),
+}
+
+/// Which side is to be renewed, where the server is of that major version.
+fn older(server: &u8) -> &'static str {
+    if *server > MAJOR { "client" } else { "server" }
 }
 
 /// Skips what comes before the preamble of one transport.

@@ -2,7 +2,7 @@
 //! standard error.
 //!
 //! ```text
-//! {"reattach-proxy":{"event":"started","host":"…"}}
+//! {"reattach-proxy":{"event":"started","host":"…","found":"/usr/local/bin/reattach-server"}}
 //! {"reattach-proxy":{"event":"note","message":"…"}}
 //! {"reattach-proxy":{"event":"exit","code":90,"reason":"idle","host":"…","instance":"…","message":"…"}}
 //! ```
@@ -26,6 +26,8 @@ pub const EXIT_NOT_RUNNING: i32 = 90;
 pub const EXIT_ALREADY_RUNNING: i32 = 91;
 /// The server could not be started.
 pub const EXIT_NOT_STARTED: i32 = 92;
+/// No server program that speaks the client's protocol was found: said by who looked for one, in a proxy's place.
+pub const EXIT_NOT_FOUND: i32 = 93;
 /// Anything else that went wrong: the transport is lost, the server is not judged.
 pub const EXIT_LOST: i32 = 75;
 
@@ -86,6 +88,9 @@ pub enum Notice {
         /// The host that it runs on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         host: Option<HostId>,
+        /// Where its program was found, by who looked for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<String>,
     },
     /// Something that the user should know, and that changes nothing.
     Note {
@@ -153,11 +158,13 @@ mod tests {
         }
         let note = Notice::Note { message: "it is another one".to_owned() };
         assert_eq!(Notice::from_line(&note.to_line()), Some(note));
-        for host in [None, Some(HostId(7))] {
-            let started = Notice::Started { host };
+        let found = Some("/bin/a \"b\"".to_owned());
+        for (host, found) in [(None, None), (Some(HostId(7)), found)] {
+            let started = Notice::Started { host, found };
             assert_eq!(Notice::from_line(&format!("{}\r\n", started.to_line())), Some(started));
         }
-        assert_eq!(Notice::Started { host: None }.to_line(), r#"{"reattach-proxy":{"event":"started"}}"#);
+        let started = Notice::Started { host: None, found: None };
+        assert_eq!(started.to_line(), r#"{"reattach-proxy":{"event":"started"}}"#);
     }
 
     #[test]

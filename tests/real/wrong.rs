@@ -110,7 +110,6 @@ fn a_place_that_cannot_hold_the_state_is_named() {
     let said = sentence(place.connect(&["--local", "--", "cat"]), EXIT_NOT_CONNECTED);
     assert!(said.contains(".local/state"), "{said}");
     for (home, part) in [
-        ("", "HOME is not set"),
         ("here", "absolute path"),
         ("/no/such", "does not exist"),
         ("/etc/passwd", "which is not a directory"),

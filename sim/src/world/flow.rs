@@ -231,7 +231,7 @@ impl<K: Kit> World<'_, K> {
         let link = &mut self.links[id as usize];
         match mark {
             Mark::Line(number) => match Notice::from_line(&link.lines[number as usize]) {
-                Some(Notice::Started { host }) => {
+                Some(Notice::Started { host, found: _ }) => {
                     link.started = true;
                     self.link_news(id, News::Started(host));
                 }

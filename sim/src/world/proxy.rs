@@ -136,7 +136,7 @@ impl<K: Kit> World<'_, K> {
             truth: LaunchTruth::default(),
         });
         self.film(|_| trace::Mark::ProxyRuns { proxy: id, link });
-        self.say(link, &Notice::Started { host: Some(HOME) });
+        self.say(link, &Notice::Started { host: Some(HOME), found: None });
         self.proxy_effects(id);
     }
 

@@ -19,6 +19,7 @@ use crate::host::lock::probe;
 use crate::host::order::Order;
 use crate::host::paths::Place;
 use crate::host::record::Record;
+use crate::io::child::FOUND_MARK;
 use crate::io::room;
 use crate::io::surroundings::Surroundings;
 use crate::proto::limits::{IDLE_LIFETIME, UNMET_LIFETIME};
@@ -80,7 +81,8 @@ impl Proxy {
         let place = room::for_open_files()
             .and_then(|()| Place::of(&self.identifier).map_err(|error| error.to_string()));
         let host = place.as_ref().ok().and_then(|place| self.host(place));
-        voice::say(&Notice::Started { host }.to_line());
+        let told = std::env::var(FOUND_MARK).ok();
+        voice::say(&Notice::Started { host, found: told }.to_line());
         let found = place.and_then(|place| Ok((place, self.program.surroundings()?)));
         let verdict = match found {
             Ok((place, surroundings)) => {

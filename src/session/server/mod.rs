@@ -287,7 +287,9 @@ impl Server {
         if newest < PROTOCOL_VERSION_MIN || oldest > PROTOCOL_VERSION || oldest > newest {
             let ours = format!("{PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION}");
             let theirs = format!("the client speaks protocol versions {oldest} to {newest}");
-            return refuse(RefusalReason::Protocol, format!("{theirs}, this server {ours}"));
+            let older = if newest < PROTOCOL_VERSION_MIN { "client" } else { "server" };
+            let message = format!("{theirs}, the server there {ours}: renew the {older}");
+            return refuse(RefusalReason::Protocol, message);
         }
         if hello.instance.is_some_and(|instance| instance != self.instance) {
             let message = "the server that the session belongs to is gone; another runs in its place";
