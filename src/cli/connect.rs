@@ -20,6 +20,7 @@ use super::comeback_args::Switch;
 use super::connect_args::ConnectArgs;
 use super::interrupts::{Wish, Wishes, die_by};
 use super::keyboard::{self, Echo};
+use super::offer;
 use super::outputs::{Outputs, Unwritable};
 use super::report::Reporter;
 use super::speaks::Listener;
@@ -41,6 +42,8 @@ enum Ending {
     Status(Status),
     /// Exhausted before it was ever attached: there is nothing to wait for.
     NeverAttached,
+    /// Its host has no server program.
+    NotFound,
     /// The user gave up with this signal.
     Interrupted(i32),
     /// Nobody reads our output any more.
@@ -58,7 +61,7 @@ pub fn run(args: ConnectArgs) -> ExitCode {
     if let Err(why) = room::for_open_files() {
         return fail(&why);
     }
-    match reactor::block_on(connect(&args)).and_then(|ended| ended) {
+    match reactor::block_on(connect_or_install(args)).and_then(|ended| ended) {
         Ok(ending) => exit(ending),
         Err(error) => fail(&error.to_string()),
     }
@@ -79,12 +82,28 @@ fn exit(ending: Ending) -> ExitCode {
             ExitCode::from(u8::try_from(EXIT_NOT_RUNNING).expect("exit codes are bytes"))
         }
         // Told as a state.
-        Ending::NeverAttached => ExitCode::from(EXIT_NOT_CONNECTED),
+        Ending::NeverAttached | Ending::NotFound => ExitCode::from(EXIT_NOT_CONNECTED),
         Ending::Status(_) => ExitCode::from(EXIT_NOT_CONNECTED),
         Ending::Interrupted(signal) => die_by(signal),
         Ending::Unwritable(Unwritable { name, error }) => fail(&format!("{name} cannot be written: {error}")),
         Ending::Unreadable(error) => fail(&format!("standard input cannot be read: {error}")),
         Ending::OutputClosed => die_by(rustix::process::Signal::PIPE.as_raw()),
+    }
+}
+
+/// Connects; where the host has no server program, once more after the user had one put there.
+async fn connect_or_install(mut args: ConnectArgs) -> io::Result<Ending> {
+    let ending = connect(&args).await?;
+    if !matches!(ending, Ending::NotFound) {
+        return Ok(ending);
+    }
+    match offer::make(&args).await? {
+        offer::Answer::Not => Ok(ending),
+        offer::Answer::Interrupted(signal) => Ok(Ending::Interrupted(signal)),
+        offer::Answer::Installed => {
+            args.install.install = false;
+            connect(&args).await
+        }
     }
 }
 
@@ -112,7 +131,7 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     let mut traffic: FuturesUnordered<LocalBoxFuture<'_, Ending>> = FuturesUnordered::new();
     let echo = Echo::remember();
     traffic.push(Box::pin(obey(client.clone(), wishes, echo.clone())));
-    traffic.push(Box::pin(pump_input(client.clone(), &mut input, &listener)));
+    traffic.push(Box::pin(pump_input(client.clone(), &mut input, &listener, args.install.install)));
     traffic.push(Box::pin(pump_output(client.clone(), &mut outputs, &listener)));
     traffic.push(Box::pin(never_attached(client.clone())));
     traffic.push(Box::pin(answer_bell(client.clone(), args.target(), echo.clone())));
@@ -126,7 +145,8 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     })
     .await;
     drop(traffic);
-    if is_lost(&ending) {
+    let is_not_found = offer::is_due(&client.last_change());
+    if is_lost(&ending) && !(is_not_found && offer::is_made(args)) {
         let parting = listener.part(&client, &mut input, &mut outputs);
         or(parting, async {
             while session.next().await.is_some() {}
@@ -138,13 +158,14 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     drop(client);
     // The last state is told; the transport gets its goodbye, and its process is reaped.
     while session.next().await.is_some() {}
-    Ok(ending)
+    Ok(if is_not_found { Ending::NotFound } else { ending })
 }
 
 /// Whether what was asked will never be answered, because of something that its asker did not do.
 fn is_lost(ending: &Ending) -> bool {
     match ending {
-        Ending::Status(Status::ServerNotRunning(_) | Status::Refused(_)) | Ending::NeverAttached => true,
+        Ending::Status(Status::ServerNotRunning(_) | Status::Refused(_)) => true,
+        Ending::NeverAttached | Ending::NotFound => true,
         // None of these ends a session but the last, which is the program's own end or the user's.
         Ending::Status(
             Status::Connecting
@@ -161,7 +182,19 @@ fn is_lost(ending: &Ending) -> bool {
 }
 
 /// Moves our input to the hosted program; ends only when the input cannot be read.
-async fn pump_input(client: Client, input: &mut Source, listener: &Listener<'_>) -> Ending {
+async fn pump_input(
+    client: Client,
+    input: &mut Source,
+    listener: &Listener<'_>,
+    may_install: bool,
+) -> Ending {
+    if may_install {
+        // What was read would be lost with this session, if another one is made after an install.
+        met(&client).await;
+        if client.status().is_final() {
+            return pending().await;
+        }
+    }
     loop {
         match keyboard::read(&client, input).await {
             Ok(bytes) if !bytes.is_empty() => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::comeback_args::{ComebackArgs, Place, Switch};
+use super::install_args::{self, ConnectInstallArgs};
 use super::on_state::OnState;
 use super::program_args::ProgramArgs;
 use super::speaks::SpeaksArgs;
@@ -49,9 +50,12 @@ pub struct ConnectArgs {
     /// An argument for ssh, such as -p2222; may be repeated.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true, conflicts_with_all = ["local", "via"])]
     ssh_arg: Vec<OsString>,
-    /// The server program on the other side [default: reattach-server, found by the shell there].
+    /// The server program on the other side; `~/` is the home there [default: reattach-server, looked for in
+    /// ~/.local/share/reattach, the PATH, ~/.local/bin and ~/.cargo/bin].
     #[arg(long, value_name = "PATH")]
     server_path: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) install: ConnectInstallArgs,
     /// Life of the session on the host while no client is attached [default: 24h].
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     idle_lifetime: Option<Duration>,
@@ -107,7 +111,7 @@ pub enum LogFormat {
 
 /// A command line that was one argument.
 #[derive(Clone, Debug)]
-struct Words(Vec<OsString>);
+pub(super) struct Words(pub(super) Vec<OsString>);
 
 impl ConnectArgs {
     /// The way to the server, and what to host there.
@@ -134,6 +138,16 @@ impl ConnectArgs {
             shield_from_interrupts: has_terminal(),
             ..Target::new(route, "", identifier)
         }
+    }
+
+    /// Whether an install would be of any use: nothing else than what was asked for is run.
+    pub(super) fn can_install(&self) -> bool {
+        self.server_path.is_none() && !self.local
+    }
+
+    /// What the user may type where the host has no server program.
+    pub(super) fn install_command(&self) -> Option<String> {
+        self.can_install().then(|| install_args::command_line(&self.target().route))
     }
 
     /// What the user wants done when the state changes.
@@ -268,7 +282,7 @@ fn own_server() -> Vec<OsString> {
     vec![program, "server".into()]
 }
 
-fn parse_words(text: &str) -> Result<Words, String> {
+pub(super) fn parse_words(text: &str) -> Result<Words, String> {
     let words = shlex::split(text).filter(|words| words.first().is_some_and(|program| !program.is_empty()));
     let words = words.ok_or("it is not a command line: a quote is not closed, or it is empty")?;
     Ok(Words(words.into_iter().map(OsString::from).collect()))

@@ -9,6 +9,9 @@
 //! config         what holds, shown
 //! program_args   those that say how the program there is to be run
 //! comeback_args  those that say when to come back
+//! install        the server program, put on a host
+//! install_args   its words
+//! offer          a host that has none: what the user may do
 //! on_state       what the user wants done when the state changes
 //! speaks         what it says for a program that cannot any more
 //! outputs        its standard output and error
@@ -35,8 +38,11 @@ pub mod config;
 pub mod connect;
 pub mod connect_args;
 pub mod demo;
+pub mod install;
+pub mod install_args;
 pub mod interrupts;
 mod keyboard;
+mod offer;
 pub mod on_state;
 pub mod outputs;
 pub mod program_args;

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use super::connect_args::ConnectArgs;
 use super::settled::settle;
-use super::{config, connect, demo, retry, server, usage};
+use super::{config, connect, demo, install, install_args, retry, server, usage};
 use crate::host::program::Program;
 use crate::proto::words::harmless;
 
@@ -30,6 +30,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "HOST")]
         words: Vec<OsString>,
     },
+    /// Put the server program on a host.
+    Install(install_args::InstallArgs),
     /// Make clients that wait for a network try now.
     Retry(retry::RetryArgs),
     /// Show on this machine what happens when links break and servers die.
@@ -81,6 +83,7 @@ pub fn main() -> ExitCode {
             }
         }
         Command::Config { words } => config::run(&words),
+        Command::Install(args) => install::run(&args),
         Command::Retry(args) => retry::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Server { words } => {

@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::connect_args::{ConnectArgs, LogFormat};
+use super::offer;
 use super::voice::say;
 use crate::client::{Cause, Change, Closed, Moment, Refused, Status};
+use crate::proto::verdict::EXIT_NOT_FOUND;
 use crate::proto::words::{escaped, harmless};
 use crate::proto::{GoneReason, ProgramExit};
 
@@ -21,6 +23,8 @@ pub struct Reporter {
     all: bool,
     identifier: Option<String>,
     target: String,
+    /// What installs a server there, and whether that is what follows.
+    install: (Option<String>, bool),
     /// Something was wrong, so that its end is worth a line, too.
     troubled: bool,
     /// There was a session to lose.
@@ -77,6 +81,7 @@ impl Reporter {
             all: args.verbose,
             identifier: args.id.clone(),
             target: args.target().name(),
+            install: (args.install_command(), args.install.install),
             troubled: false,
             attached: false,
             pauses: false,
@@ -85,6 +90,10 @@ impl Reporter {
 
     /// Tells one change, and in what time the client will try again by itself, if it will.
     pub fn tell(&mut self, change: &Change, next_try_in: Option<Duration>) {
+        if self.install.1 && offer::is_due(change) {
+            // It is not the end: the install says what it does.
+            return;
+        }
         let message = self.message(change, next_try_in);
         match self.format {
             LogFormat::Json => {
@@ -210,11 +219,14 @@ impl Reporter {
                     Cause::Exited(_, words) if !words.is_empty() => words,
                     _ => why,
                 };
-                let hint = match cause {
-                    Cause::Exited(ProgramExit::Code(SHELL_NOT_FOUND), _) => {
-                        "; install reattach-server there, or say where it is with --server-path"
+                let hint = match (cause, &self.install.0) {
+                    (Cause::Exited(ProgramExit::Code(EXIT_NOT_FOUND), _), Some(command)) => {
+                        format!("; `{command}` puts one there")
                     }
-                    _ => "",
+                    (Cause::Exited(ProgramExit::Code(SHELL_NOT_FOUND), _), _) => {
+                        "; install reattach-server there, or say where it is with --server-path".to_owned()
+                    }
+                    (_, _) => String::new(),
                 };
                 format!("could not connect to {target}: {why}{hint}")
             }

@@ -28,6 +28,8 @@ use crate::host::application::Application;
 use crate::host::identifier::Identifier;
 use crate::host::login;
 use crate::host::order::Order;
+use crate::host::paths::Root;
+use crate::host::versions;
 
 /// Keeps a program or an application running for editors that come and go.
 #[derive(Debug, Parser)]
@@ -55,6 +57,9 @@ enum Command {
         /// What to begin and end with
         mark: String,
     },
+    /// Remove the installed programs of older versions that nobody uses, and print which
+    #[command(hide = true)]
+    Tidy,
     /// List the servers of this user
     List {
         /// For programs
@@ -98,9 +103,19 @@ pub fn main<A: Application>(
         },
         Command::Proxy(proxy) => proxy.run(prefix),
         Command::Version { json } => report::version(json),
+        Command::Tidy => run_tidy(),
         Command::List { json } => report::list(json),
         Command::Status { identifier, json } => report::status(&identifier, json),
         Command::Stop(stop) => stop.run(),
+    }
+}
+
+fn run_tidy() -> ExitCode {
+    let gone = Root::from_env().map_err(|error| error.to_string()).and_then(|root| versions::tidy(&root));
+    match gone {
+        Ok(gone) if gone.is_empty() => ExitCode::SUCCESS,
+        Ok(gone) => report::print(&gone.join(" "), ExitCode::SUCCESS),
+        Err(why) => fail(&why),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::io::link::LinkNews;
 use crate::io::memory::Hoard;
 use crate::io::turn;
 use crate::proto::Frame;
+use crate::proto::limits::LOGGED_WORD_BYTES_MAX;
 use crate::session::Time;
 use crate::session::client::{Attempt, Effect, Input, Launch, News};
 
@@ -161,7 +162,7 @@ impl Driver {
     }
 
     fn open(&mut self, now: Time, attempt: Attempt, launch: Launch, command: std::process::Command) {
-        log::debug!("attempt {attempt} ({launch:?}): {command:?}");
+        log::debug!("attempt {attempt} ({launch:?}): {}", in_short(&command));
         match Transport::open(attempt, command, self.target.streams(), self.target.following()) {
             Ok(transport) => self.transport = Some(transport),
             Err(why) => {
@@ -185,6 +186,15 @@ impl Driver {
             Some(frame)
         })
     }
+}
+
+/// A command as it may be read: the script that finds a server is the same each time.
+fn in_short(command: &std::process::Command) -> String {
+    let arguments = command.get_args().map(|word| match word.len() {
+        0..=LOGGED_WORD_BYTES_MAX => format!("{word:?}"),
+        _ => "…".to_owned(),
+    });
+    std::iter::once(format!("{:?}", command.get_program())).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 /// What a link says, in the machine's words.

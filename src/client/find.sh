@@ -63,4 +63,8 @@ ra_try "$ra_home/.local/share/reattach/$ra_version/$ra_name" "$@"
 ra_try "$(command -v "$ra_name")" "$@"
 ra_try "$ra_home/.local/bin/$ra_name" "$@"
 ra_try "$ra_home/.cargo/bin/$ra_name" "$@"
-ra_none "${ra_why:-"$ra_name was not found there, neither in ~/.local/share/reattach/$ra_version, nor in the PATH, ~/.local/bin or ~/.cargo/bin"}"
+# Another version that fits is better than none.
+for ra_other in "$ra_home"/.local/share/reattach/*/"$ra_name"; do
+    ra_try "$ra_other" "$@"
+done
+ra_none "${ra_why:-"$ra_name was not found there, neither in ~/.local/share/reattach nor in the PATH, ~/.local/bin or ~/.cargo/bin"}"

@@ -37,6 +37,7 @@
 //! order         what is to be hosted, and how
 //! difference    what of it is not what somebody else asked for
 //! login         what a login shell would give it
+//! versions      the programs that were installed, and which of them are of no use
 //! sweep         what was left behind long ago
 //! stop          the user's way to end a server
 //! ```
@@ -77,3 +78,4 @@ pub mod spawn;
 pub mod stop;
 pub mod sweep;
 pub mod tombstone;
+pub mod versions;

@@ -145,7 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn names_another_generation() {
-        assert_eq!(scan_in_cuts(b"hi\0reattach\0\x02", 3).unwrap_err(), PreambleError::Major(2));
+    fn names_another_generation_and_which_side_is_the_older() {
+        let said = |bytes| scan_in_cuts(bytes, 3).unwrap_err().to_string();
+        let newer =
+            "the server there speaks protocol generation 2, this client generation 1: renew the client";
+        assert_eq!(said(b"hi\0reattach\0\x02"), newer);
+        let older =
+            "the server there speaks protocol generation 0, this client generation 1: renew the server";
+        assert_eq!(said(b"hi\0reattach\0\0"), older);
     }
 }

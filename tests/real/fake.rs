@@ -1,6 +1,7 @@
 //! Servers that are none, or mean no good: this program speaks for them, as the command of a transport.
 
 use std::io::{Read, Write};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use reattach::io::clock::Clock;
 use reattach::proto::{
-    Channel, Decoder, Frame, Hello, InstanceId, PREAMBLE, ProgramExit, Seq, Welcome, encode,
+    Channel, Decoder, Frame, Hello, InstanceId, PREAMBLE, ProgramExit, RefusalReason, Seq, Welcome, encode,
 };
 use rustix::process::Signal;
 
@@ -29,6 +30,12 @@ fn a_fake_server_is_this_program() {
 
 fn serve(what: &str, detail: &str) -> std::io::Result<()> {
     let mut output = std::io::stdout();
+    if what == "generation" {
+        let (number, mark) = PREAMBLE.split_last().expect("it is there");
+        output.write_all(&[mark, &[number + detail.parse::<u8>().expect("a number") - 1]].concat())?;
+        output.flush()?;
+        return std::io::stdin().read_to_end(&mut Vec::new()).map(drop);
+    }
     output.write_all(PREAMBLE)?;
     output.flush()?;
     let hello = read_hello()?;
@@ -148,6 +155,57 @@ fn a_signal_that_ends_no_process_is_a_status() {
         assert_eq!(ended_by(signal).code(), Some(code), "signal {signal}");
     }
     assert!(died_by(ended_by(15).status, Signal::TERM));
+}
+
+#[test]
+fn a_server_of_another_generation_is_named_with_the_side_that_is_to_be_renewed() {
+    for (generation, renew) in [("2", "renew the client"), ("0", "renew the server")] {
+        let place = Place::new();
+        let end = link("generation", generation).client(&place, &[], &["cat"]).wait();
+        assert_eq!(end.code(), Some(255), "{end:?}");
+        let message = end.events.last().and_then(|event| event.message.clone()).unwrap();
+        let part = format!("speaks protocol generation {generation}, this client generation 1: {renew}");
+        assert!(message.contains(&part), "{message}");
+    }
+}
+
+/// Says Hello to a real server as a client of those versions would, and gives the refusal.
+fn refused(place: &Place, protocol: (u16, u16)) -> String {
+    let mut proxy = place.command(&["proxy", "--identifier", "w", "--if-running", "replace", "--", "cat"]);
+    let mut proxy = proxy.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let (mut input, mut output) = (proxy.stdin.take().unwrap(), proxy.stdout.take().unwrap());
+    let mut preamble = [0; PREAMBLE.len()];
+    output.read_exact(&mut preamble).unwrap();
+    let (session, window) = (reattach::proto::SessionId(7), 1 << 20);
+    let hello = Hello { protocol, session, attempt: 1, instance: None, received: 0, window, takeover: false };
+    write(&mut input, [Frame::Hello(hello)]).unwrap();
+    let (mut decoder, mut bytes) = (Decoder::new(), [0; 4096]);
+    let refusal = loop {
+        let count = output.read(&mut bytes).unwrap();
+        assert!(count > 0, "it says nothing");
+        decoder.push(&bytes[..count]);
+        match decoder.next_frame().unwrap() {
+            Some(Frame::Refused(refusal)) => break refusal,
+            Some(other) => panic!("{} came", other.name()),
+            None => {}
+        }
+    };
+    drop(input);
+    proxy.wait().unwrap();
+    assert_eq!(refusal.reason, RefusalReason::Protocol);
+    refusal.message
+}
+
+#[test]
+fn a_client_that_speaks_another_protocol_is_told_which_side_is_to_be_renewed() {
+    let place = Place::new();
+    for (protocol, renew) in [((7, 9), "renew the server"), ((0, 0), "renew the client")] {
+        let (oldest, newest) = protocol;
+        let expected = format!(
+            "the client speaks protocol versions {oldest} to {newest}, the server there 1 to 1: {renew}"
+        );
+        assert_eq!(refused(&place, protocol), expected);
+    }
 }
 
 #[test]

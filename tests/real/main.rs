@@ -4,6 +4,8 @@
 
 mod client;
 mod dice;
+mod guest;
+mod kit;
 mod link;
 mod place;
 mod processes;
@@ -25,11 +27,14 @@ mod ending;
 mod examples;
 mod fake;
 mod far_country;
+mod finding;
 mod full;
 mod gone;
 mod handover;
 mod house;
 mod idle;
+mod installing;
+mod interrupting;
 mod keeping;
 #[cfg(target_os = "linux")]
 mod keyboard;
@@ -48,6 +53,7 @@ mod retry;
 mod seat;
 mod settings;
 mod shared;
+mod shells;
 mod speaks;
 mod ssh;
 mod start;

@@ -1,9 +1,10 @@
 //! An OpenSSH server of a test's own, with its own keys, configuration and port: on 127.0.0.1, or at
 //! the far end of a [`Wire`].
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -28,17 +29,29 @@ pub(crate) struct Spot {
     /// What stands before the server's command, and before a client's.
     enter: [Vec<String>; 2],
     max_startups: &'static str,
+    /// Whose home the sessions have: the place's, or each user their own.
+    is_for_guests: bool,
 }
 
 impl Spot {
     /// On this machine.
     pub(crate) fn here() -> Self {
-        Spot { address: "127.0.0.1", enter: [Vec::new(), Vec::new()], max_startups: "100" }
+        Spot {
+            address: "127.0.0.1",
+            enter: [Vec::new(), Vec::new()],
+            max_startups: "100",
+            is_for_guests: false,
+        }
     }
 
     /// At the far end of a cable, for clients at the near end.
     pub(crate) fn behind(wire: &Wire) -> Self {
         Spot { address: FAR, enter: [wire.far().enter(), wire.near().enter()], ..Spot::here() }
+    }
+
+    /// For users who are at home here.
+    pub(crate) fn for_guests(self) -> Self {
+        Spot { is_for_guests: true, ..self }
     }
 
     /// With the bound that sshd has by itself: from ten logins at once on it refuses some.
@@ -84,6 +97,12 @@ impl Sshd {
             );
         }
         fs::copy(directory.path().join("user_key.pub"), directory.path().join("authorized_keys")).unwrap();
+        if spot.is_for_guests {
+            // Read by the user who logs in.
+            let mode = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+            mode(directory.path());
+            mode(&directory.path().join("authorized_keys"));
+        }
         // Somebody may take the port between the question and the answer; then another is asked for.
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -214,12 +233,12 @@ fn write_config(directory: &Path, home: &Path, spot: &Spot, port: u16) {
     let config = format!(
         "Port {port}\nListenAddress {1}\nHostKey {0}/host_key\nAuthorizedKeysFile {0}/authorized_keys\n\
          PidFile none\nStrictModes no\nUsePAM {2}\nPasswordAuthentication no\nPermitRootLogin yes\n\
-         PrintMotd no\nMaxStartups {3}\nSetEnv HOME={4}\n",
+         PrintMotd no\nMaxStartups {3}\n{4}\n",
         directory.display(),
         spot.address,
         if is_locked() { "yes" } else { "no" },
         spot.max_startups,
-        home.display()
+        if spot.is_for_guests { String::new() } else { format!("SetEnv HOME={}", home.display()) },
     );
     fs::write(directory.join("sshd_config"), config).unwrap();
 }
