@@ -123,7 +123,6 @@ fn what_is_configured_for_terminals_does_not_hold_for_sessions() {
             "Host box\n SessionType none\n StdinNull yes\n ForkAfterAuthentication yes\n",
         );
     }
-    place.is_left_clean();
 }
 
 #[test]

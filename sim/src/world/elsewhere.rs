@@ -50,7 +50,7 @@ impl<K: Kit> World<'_, K> {
             return false;
         };
         self.links[id as usize].elsewhere = true;
-        self.say(id, &Notice::Started { host: Some(ELSEWHERE) });
+        self.say(id, &Notice::Started { host: Some(ELSEWHERE), found: None });
         match what {
             NOBODY => self.find_nobody_elsewhere(id),
             _ => self.find_somebody_elsewhere(id),
