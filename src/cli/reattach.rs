@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use super::connect_args::ConnectArgs;
 use super::settled::settle;
@@ -65,6 +65,11 @@ fn no_command(word: &str, nearest: Option<&str>) -> Option<String> {
             "there is no command {word}; did you mean a host? To run a program there: reattach connect {shown} -- CMD"
         ),
     })
+}
+
+/// All of its words, for manual pages and completions.
+pub fn command() -> clap::Command {
+    Words::command()
 }
 
 /// Runs the program.

@@ -20,7 +20,7 @@ mod stop;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use super::usage;
 use super::voice::say;
@@ -81,6 +81,11 @@ enum Command {
 
 /// Those that people give, and may give to the client's program by mistake.
 pub(super) const COMMANDS: [&str; 6] = ["list", "proxy", "run", "status", "stop", "version"];
+
+/// All of its words, for manual pages and completions.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
 
 /// Runs all commands. `words` begin with the program's name; `prefix` is what our own executable
 /// needs before them, when it does other things as well. `make` makes what is hosted of what the

@@ -137,7 +137,7 @@ fn the_simulator_sees_the_pure_floors_only() {
 
 #[test]
 fn every_file_says_what_it_is_and_stays_short() {
-    for folder in ["src", "sim/src", "tests", "examples", "benches"] {
+    for folder in ["src", "sim/src", "xtask/src", "tests", "examples", "benches"] {
         if !root().join(folder).is_dir() {
             continue;
         }

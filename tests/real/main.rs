@@ -19,6 +19,7 @@ mod wire;
 mod agent;
 mod bounds;
 mod by_hand;
+mod chroot;
 mod crowded;
 mod crowds;
 mod editor;

@@ -31,6 +31,8 @@ pub(crate) struct Spot {
     max_startups: &'static str,
     /// Whose home the sessions have: the place's, or each user their own.
     is_for_guests: bool,
+    /// Whether there may be modules that know of accounts.
+    has_pam: bool,
 }
 
 impl Spot {
@@ -41,6 +43,7 @@ impl Spot {
             enter: [Vec::new(), Vec::new()],
             max_startups: "100",
             is_for_guests: false,
+            has_pam: true,
         }
     }
 
@@ -52,6 +55,12 @@ impl Spot {
     /// For users who are at home here.
     pub(crate) fn for_guests(self) -> Self {
         Spot { is_for_guests: true, ..self }
+    }
+
+    /// Here, entered with these words, where there is nothing to ask whether an account is locked.
+    pub(crate) fn within(enter: &[&str]) -> Self {
+        let enter = enter.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        Spot { enter: [enter.clone(), enter], has_pam: false, ..Spot::here() }
     }
 
     /// With the bound that sshd has by itself: from ten logins at once on it refuses some.
@@ -236,7 +245,7 @@ fn write_config(directory: &Path, home: &Path, spot: &Spot, port: u16) {
          PrintMotd no\nMaxStartups {3}\n{4}\n",
         directory.display(),
         spot.address,
-        if is_locked() { "yes" } else { "no" },
+        if spot.has_pam && is_locked() { "yes" } else { "no" },
         spot.max_startups,
         if spot.is_for_guests { String::new() } else { format!("SetEnv HOME={}", home.display()) },
     );

@@ -29,7 +29,7 @@ enum Command {
     /// Build static programs for Linux, and pack them with their pages, completions and checksums.
     Dist {
         /// Rust's name of what to build for; may be repeated.
-        #[arg(long, value_name = "TARGET", default_values = build::TARGETS.map(String::from))]
+        #[arg(long, value_name = "TARGET", default_values = build::TARGETS)]
         target: Vec<String>,
         /// Where the archives go.
         #[arg(long, value_name = "DIRECTORY", default_value = "target/dist")]
@@ -51,7 +51,8 @@ fn dist(root: &Path, targets: &[String], output: &Path) -> anyhow::Result<()> {
     for target in targets {
         let mut archive = Archive::new(format!("reattach-{}-{target}", env!("CARGO_PKG_VERSION")));
         for program in build::PROGRAMS {
-            archive.add_program(&format!("bin/{program}"), &built.join(target).join("release").join(program))?;
+            archive
+                .add_program(&format!("bin/{program}"), &built.join(target).join("release").join(program))?;
         }
         for other in targets.iter().filter(|other| *other != target) {
             let server = built.join(other).join("release/reattach-server");
