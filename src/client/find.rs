@@ -52,9 +52,14 @@ impl Sought<'_> {
             }
             Route::Via(_) | Route::Ssh { .. } => {}
         }
-        let mode = if self.again { "again" } else { "first" };
-        // What stands before its subcommands is known of ours alone, and who says a path knows what is there.
-        let check = if prefix.is_empty() && !is_path { "check" } else { "trust" };
+        let mode = match (self.again, is_path) {
+            (false, _) => "first",
+            (true, false) => "again",
+            // Whoever says where it is knows what is there.
+            (true, true) => "named",
+        };
+        // Of a program that does more than serve it is not known how to ask it for its version.
+        let check = if prefix.is_empty() { "check" } else { "trust" };
         let name = match self.found {
             Some(found) if !is_path => OsStr::new(found),
             _ => name,

@@ -1,6 +1,6 @@
-# Finds a server program on its host and becomes its proxy. Its arguments: `first` or `again` (for who has met
-# a server), the program's name or path, `check` or `trust`, this client's version, the oldest and the newest
-# protocol that it speaks; then the proxy's words.
+# Finds a server program on its host and becomes its proxy. Its arguments: `first`, or for who has met a server
+# `again`, or `named` if its user has said where it is; the program's name or path, `check` or `trust`, this
+# client's version, the oldest and the newest protocol that it speaks; then the proxy's words.
 ra_mode=$1 ra_name=$2 ra_check=$3 ra_version=$4 ra_min=$5 ra_max=$6
 shift 6
 ra_home=${HOME:-$(eval "echo ~$(id -un)")}
@@ -53,6 +53,10 @@ first:*/*)
     # Who says which one wants no other.
     [ -e "$ra_name" ] || ra_none "$ra_name was not found there"
     exec "$ra_name" "$@"
+    ;;
+named:*/*)
+    [ -f "$ra_name" ] && [ -x "$ra_name" ] && exec "$ra_name" "$@"
+    ra_name=${ra_name##*/}
     ;;
 again:*/*)
     ra_try "$ra_name" "$@"

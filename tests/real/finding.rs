@@ -138,6 +138,31 @@ fn a_session_is_found_again_whatever_becomes_of_its_program() {
 }
 
 #[test]
+fn a_session_of_a_program_that_was_named_is_found_again_by_another_one_that_fits() {
+    let host = Host::new();
+    let [_, _, local, cargo, _] = places(&host);
+    let named = host.path("my bin/reattach-server");
+    host.put_server(&named);
+    let link = Link::new();
+    let via = format!("{} {}", link.words()[1], host.via());
+    let words =
+        ["--via", &via, "--server-path", "~/my bin/reattach-server", "--log-format", "json", "--id", "w"];
+    let mut client = Client::start(host.place.connect(&[&words, &RESTLESS[..], &["--"], &COUNTER].concat()));
+    client.until("Connected");
+    let server = host.place.server_pid("w");
+    fs::remove_file(&named).unwrap();
+    host.put_fake(&local, "one from the future", "7,9");
+    host.put_server(&cargo);
+    link.cut();
+    client.until("Connected");
+    client.say("one\n");
+    client.hears("1 one\n");
+    assert_eq!(host.place.server_pid("w"), server);
+    client.end_input();
+    assert_eq!(client.wait().code(), Some(0));
+}
+
+#[test]
 fn a_local_server_path_may_be_in_the_home_directory() {
     let place = Place::new();
     let host = Host::new();

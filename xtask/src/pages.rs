@@ -52,7 +52,7 @@ mod tests {
                 files.iter().find(|(file, _)| file == name).unwrap_or_else(|| panic!("no {name}"));
             String::from_utf8(text.clone()).unwrap()
         };
-        assert!(text("man/man1/reattach-connect.1").contains("Coming back"));
+        assert!(text("man/man1/reattach-connect.1").contains(r"\-\-max\-attempts"));
         assert!(text("man/man1/reattach-server-list.1").contains("List the servers"));
         assert!(text("completions/bash/reattach").contains("--ssh-arg"));
         assert!(text("completions/zsh/_reattach-server").contains("#compdef reattach-server"));
