@@ -201,9 +201,8 @@ fn a_client_that_speaks_another_protocol_is_told_which_side_is_to_be_renewed() {
     let place = Place::new();
     for (protocol, renew) in [((7, 9), "renew the server"), ((0, 0), "renew the client")] {
         let (oldest, newest) = protocol;
-        let expected = format!(
-            "the client speaks protocol versions {oldest} to {newest}, the server there 1 to 1: {renew}"
-        );
+        let expected =
+            format!("the client speaks protocol versions {oldest} to {newest}, this server 1 to 1: {renew}");
         assert_eq!(refused(&place, protocol), expected);
     }
 }

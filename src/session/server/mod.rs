@@ -285,11 +285,10 @@ impl Server {
         }
         let (oldest, newest) = hello.protocol;
         if newest < PROTOCOL_VERSION_MIN || oldest > PROTOCOL_VERSION || oldest > newest {
-            let ours = format!("{PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION}");
-            let theirs = format!("the client speaks protocol versions {oldest} to {newest}");
             let older = if newest < PROTOCOL_VERSION_MIN { "client" } else { "server" };
-            let message = format!("{theirs}, the server there {ours}: renew the {older}");
-            return refuse(RefusalReason::Protocol, message);
+            let ours = format!("{PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION}: renew the {older}");
+            let theirs = format!("the client speaks protocol versions {oldest} to {newest}");
+            return refuse(RefusalReason::Protocol, format!("{theirs}, this server {ours}"));
         }
         if hello.instance.is_some_and(|instance| instance != self.instance) {
             let message = "the server that the session belongs to is gone; another runs in its place";
