@@ -231,6 +231,9 @@ fn a_home_that_cannot_be_written_is_named() {
     fs::write(guest.home().join(".local"), "in the way").unwrap();
     assert!(sentence(&install(), FAILED).contains("its place cannot be made: "));
     fs::remove_file(guest.home().join(".local")).unwrap();
+    let homeless = format!("{} env HOME=/no/such/home", guest.via());
+    let said = sentence(&host.install(&homeless, &[]).output().unwrap(), FAILED);
+    assert!(said.contains("its place cannot be made: "), "{said}");
     assert!(sentence(&install(), 0).contains("is installed"));
 }
 

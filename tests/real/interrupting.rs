@@ -5,9 +5,10 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::dice::Dice;
+use crate::guest::Guest;
 use crate::kit::{Host, program, sentence};
-use crate::place::{wait, wait_until};
-use crate::processes::signal_if_there;
+use crate::place::{Place, wait, wait_until};
+use crate::processes::{next_child, signal_if_there};
 
 const TIMES: usize = 25;
 
@@ -117,6 +118,34 @@ fn whoever_is_killed_at_any_time_leaves_the_old_program_or_the_new_one() {
     println!("{installed} of {} installs were killed too late", 2 * TIMES);
     assert!(upgrade.starts().wait().unwrap().success());
     assert!(upgrade.is_new());
+}
+
+#[test]
+fn an_ssh_that_is_killed_at_any_time_leaves_a_program_that_is_whole_or_none() {
+    let place = Place::new();
+    let Some(guest) = Guest::with_shell("sh") else { return };
+    let Some(sshd) = Guest::sshd(&place) else { return };
+    let installed =
+        guest.home().join(format!(".local/share/reattach/{}/reattach-server", env!("CARGO_PKG_VERSION")));
+    let whole = fs::read(program("reattach-server")).unwrap();
+    let mut dice = Dice::roll();
+    for _ in 0..8 {
+        let mut command = guest.reattach(&sshd, &place, "install", &[]);
+        let mut client = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let ssh = next_child(client.id(), None);
+        wait(dice.delay(Duration::from_millis(500)));
+        signal_if_there(ssh, "KILL");
+        let status = client.wait().unwrap();
+        wait_until("no session is left", || sshd.sessions().is_empty() && guest.processes().is_empty());
+        match fs::read(&installed) {
+            Ok(there) => assert!(there == whole),
+            Err(_) => assert!(!status.success()),
+        }
+        let left = fs::read_dir(installed.parent().unwrap()).into_iter().flatten().flatten();
+        let drafts = left.filter(|entry| entry.path() != installed).count();
+        assert_eq!(drafts, 0);
+        let _ = fs::remove_file(&installed);
+    }
 }
 
 #[test]
