@@ -221,7 +221,7 @@ impl Reporter {
                 };
                 let hint = match (cause, &self.install.0) {
                     (Cause::Exited(ProgramExit::Code(EXIT_NOT_FOUND), _), Some(command)) => {
-                        format!("; `{command}` puts one there")
+                        format!("; `{command}` puts one that fits there")
                     }
                     (Cause::Exited(ProgramExit::Code(SHELL_NOT_FOUND), _), _) => {
                         "; install reattach-server there, or say where it is with --server-path".to_owned()

@@ -5,9 +5,11 @@ ra_mode=$1 ra_name=$2 ra_check=$3 ra_version=$4 ra_min=$5 ra_max=$6
 shift 6
 ra_home=${HOME:-$(eval "echo ~$(id -un)")}
 ra_why=
+# What JSON wants before some letters; not where it is used, since a Korn shell miscounts the quotes there.
+ra_json='s/[\\"]/\\&/g'
 # Says why there is none, as a proxy would.
 ra_none() {
-    ra_why=$(printf %.500s "$1" | tr "\t\r\n" "   " | sed 's/[\\"]/\\&/g')
+    ra_why=$(printf %.500s "$1" | tr "\t\r\n" "   " | sed "$ra_json")
     printf '{"reattach-proxy":{"event":"exit","code":93,"message":"%s"}}\n' "$ra_why" >&2
     exit 93
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use crate::client::{COUNTER, Client, RESTLESS};
 use crate::kit::{Host, put_script, sentence};
@@ -81,6 +82,27 @@ fn a_program_that_does_not_run_is_the_reason() {
     put_script(&path, "#!/no/such/interpreter\n");
     let said = says(&host, &[]);
     assert!(said.contains(&format!("{} cannot be used there: ", path.display())), "{said}");
+}
+
+#[test]
+fn whatever_a_hosts_shell_is_it_finds_and_it_installs() {
+    for shell in ["dash", "bash", "zsh", "busybox", "mksh", "ksh93"] {
+        let host = Host::new();
+        if !host.has_shell(shell) {
+            continue;
+        }
+        let path = host.path(".local/bin/reattach-server");
+        host.put_fake(&path, "of no use", "7,9");
+        let said = says(&host, &[]);
+        assert!(said.contains("is version 9.8.7 and speaks protocol 7 to 9, this client"), "{shell}: {said}");
+        put_script(&path, "a \"quote\" and a \\");
+        let said = says(&host, &[]);
+        assert!(said.contains("reattach-server cannot be used there: "), "{shell}: {said}");
+        assert!(sentence(&host.installs(&[]), 0).contains("checked with sha256sum"), "{shell}");
+        let output =
+            host.connect(&[], &["printf", "%s|", "it's", "", "a\nb"]).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "it's||a\nb|", "{shell}: {output:?}");
+    }
 }
 
 #[test]

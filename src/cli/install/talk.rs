@@ -18,6 +18,9 @@ use crate::proto::limits::{INSTALL_WORDS_BYTES_MAX, LINE_BYTES_MAX};
 /// What the script's lines begin with.
 const MARK: &str = "reattach-install: ";
 
+/// A link that dies while nobody watches ends the install, after three times that many seconds.
+const ALIVE: [&str; 2] = ["-o", "ServerAliveInterval=15"];
+
 /// A script that runs there.
 pub(super) struct Talk {
     process: Child,
@@ -45,6 +48,10 @@ impl Talk {
     ///
     /// One sentence.
     pub(super) fn start(route: &Route, script: &Script) -> Result<Self, String> {
+        let mut route = route.clone();
+        if let Route::Ssh { arguments, .. } = &mut route {
+            arguments.extend(ALIVE.map(Into::into));
+        }
         let words = route.script(Way::Shared, script);
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
