@@ -85,15 +85,23 @@ fn path_of(program: &str) -> PathBuf {
     found.into_iter().find(|path| path.exists()).unwrap_or_else(|| panic!("{program} is missing"))
 }
 
+/// Where archives are: in `REATTACH_DIST` if they were made before, else made now, for as long as the second lives.
+fn archives(target: &str) -> (PathBuf, Option<tempfile::TempDir>) {
+    if let Some(made) = std::env::var_os("REATTACH_DIST") {
+        return (PathBuf::from(made), None);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut dist = Command::new("cargo");
+    dist.args(["xtask", "dist", "--target", target, "--output"]).arg(directory.path());
+    assert!(dist.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
+    (directory.path().to_owned(), Some(directory))
+}
+
 #[test]
 #[ignore = "builds static programs, which takes minutes, and needs root and busybox"]
 fn an_archive_is_all_that_a_bare_system_needs() {
-    let workspace = env!("CARGO_MANIFEST_DIR");
     let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let archives = tempfile::tempdir().unwrap();
-    let mut dist = Command::new("cargo");
-    dist.args(["xtask", "dist", "--target", &target, "--output"]).arg(archives.path()).current_dir(workspace);
-    assert!(dist.status().unwrap().success());
+    let (archives, _built) = archives(&target);
     let root = Root::new();
     let name = format!("reattach-{}-{target}", env!("CARGO_PKG_VERSION"));
     let inside = || {
@@ -101,7 +109,7 @@ fn an_archive_is_all_that_a_bare_system_needs() {
         command.arg(root.directory.path());
         command
     };
-    fs::copy(archives.path().join(format!("{name}.tar.gz")), root.path("root/archive.tar.gz")).unwrap();
+    fs::copy(archives.join(format!("{name}.tar.gz")), root.path("root/archive.tar.gz")).unwrap();
     let unpack = format!("cd /root && tar xzf archive.tar.gz && cd {name} && sha256sum -c SHA256SUMS");
     assert!(inside().args(["/bin/sh", "-c", &unpack]).stdout(Stdio::null()).status().unwrap().success());
     // Its user logs in to itself, where nothing of ours is in any place.
