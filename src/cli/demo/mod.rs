@@ -215,6 +215,9 @@ impl Stage {
         let via = shlex::try_join(words.iter().map(String::as_str)).map_err(io::Error::other)?;
         Command::new(&program)
             .args(["connect", "--via", &via, "--id", IDENTIFIER, "--log-format", "json"])
+            // What the link runs in any case; so nobody looks for another one.
+            .arg("--server-path")
+            .arg(&program)
             .args(["--backoff-min", "200ms", "--idle-lifetime", "1m", "--"])
             .arg(&program)
             .args(["demo-part", "program"])
