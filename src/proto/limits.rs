@@ -3,7 +3,11 @@
 //! Times that a user may want to change are defaults of [`crate::session::ClientConfig`] and its
 //! siblings and refer to the constants here; sizes are fixed, because both ends must agree on them.
 
+mod way;
+
 use std::time::Duration;
+
+pub use way::*;
 
 /// Protocol version spoken by this crate.
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -254,10 +258,6 @@ pub const KIN_ROUNDS_MAX: usize = 3;
 /// behind (an ssh master, say) holds its standard error open.
 pub const LAST_WORDS_WAIT: Duration = Duration::from_millis(50);
 
-/// Time for ssh to say its version, which takes some milliseconds, once. Whoever takes longer is some
-/// wrapper, and is told only what every ssh knows.
-pub const SSH_VERSION_WAIT: Duration = Duration::from_secs(1);
-
 /// Bytes of a line on a transport's standard error; the rest of a longer one is dropped.
 pub const LINE_BYTES_MAX: usize = 4 << 10;
 
@@ -494,14 +494,3 @@ pub const DEMO_STEP_TIMEOUT: Duration = Duration::from_secs(20);
     reason = "a bound without its why is a failed test, not a failed build"
 )]
 mod tests;
-
-/// Bytes of a word of a transport's command that is shown in a log: any path or option, and no script.
-pub const LOGGED_WORD_BYTES_MAX: usize = 500;
-
-/// Bytes of a program file that say what it is for: its header and the table of its parts, which stands right
-/// behind it in whatever a linker makes.
-pub const PROGRAM_HEAD_BYTES_MAX: u64 = 64 << 10;
-
-/// Bytes that a host may write before it says what it is, and that ssh may say of itself: what a login shell
-/// prints, as before a server's preamble.
-pub const INSTALL_WORDS_BYTES_MAX: u64 = NOISE_BYTES_MAX as u64;

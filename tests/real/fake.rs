@@ -177,7 +177,9 @@ fn refused(place: &Place, protocol: (u16, u16)) -> String {
     let mut preamble = [0; PREAMBLE.len()];
     output.read_exact(&mut preamble).unwrap();
     let (session, window) = (reattach::proto::SessionId(7), 1 << 20);
-    let hello = Hello { protocol, session, attempt: 1, instance: None, received: 0, window, takeover: false };
+    let (instance, client) = (None, None);
+    let hello =
+        Hello { protocol, session, attempt: 1, instance, received: 0, window, takeover: false, client };
     write(&mut input, [Frame::Hello(hello)]).unwrap();
     let (mut decoder, mut bytes) = (Decoder::new(), [0; 4096]);
     let refusal = loop {
