@@ -8,6 +8,7 @@ mod link;
 mod place;
 mod processes;
 mod proxy;
+mod rate;
 mod sshd;
 #[cfg(target_os = "linux")]
 mod terminal;
@@ -48,6 +49,7 @@ mod retry;
 mod seat;
 mod settings;
 mod shared;
+mod slow;
 mod speaks;
 mod ssh;
 mod start;
