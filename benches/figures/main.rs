@@ -13,7 +13,9 @@
 //! rounds       measurements of both sides, and their ratio
 //! table        what comes out
 //!
-//! bulk  round_trip  messages  spoken  comeback  idle      the figures
+//! wire         a wire that carries so much, as a process below ssh
+//!
+//! bulk  round_trip  messages  spoken  comeback  idle  felt      the figures
 //! ```
 //!
 //! `cargo bench --bench figures -- [FILTER] [--rounds N]`; `benches/README.md` says more.
@@ -21,6 +23,7 @@
 mod bulk;
 mod comeback;
 mod echo;
+mod felt;
 mod hosted;
 mod idle;
 mod library;
@@ -34,6 +37,8 @@ mod spoken;
 mod sshd;
 mod stopwatch;
 mod table;
+#[path = "../../tests/real/rate.rs"]
+mod wire;
 
 use std::process::ExitCode;
 
@@ -46,7 +51,7 @@ use crate::table::Table;
 /// it gets its rows.
 type Figure = (&'static str, fn(&Place, usize, &mut Table) -> anyhow::Result<()>);
 
-const FIGURES: [Figure; 7] = [
+const FIGURES: [Figure; 9] = [
     ("local-bulk", bulk::local),
     ("ssh-bulk", bulk::over_ssh),
     ("round-trip", round_trip::over_ssh),
@@ -54,6 +59,8 @@ const FIGURES: [Figure; 7] = [
     ("spoken", spoken::both_ways),
     ("comeback", comeback::from_a_killed_link),
     ("idle", idle::server),
+    ("flood", felt::behind_a_flood),
+    ("long-bulk", felt::on_a_long_link),
 ];
 
 const ROUNDS: usize = 5;
@@ -61,6 +68,12 @@ const ROUNDS: usize = 5;
 fn main() -> anyhow::Result<ExitCode> {
     if let Some(code) = hosted::serve() {
         return Ok(code);
+    }
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [wire, words @ ..] = &words[..]
+        && wire == "wire"
+    {
+        std::process::exit(wire::Wire::serve(words));
     }
     let (filter, rounds) = arguments()?;
     let place = Place::new()?;

@@ -10,6 +10,7 @@ use anyhow::{Context, bail, ensure};
 use reattach::{Route, Target};
 
 use crate::place::{CLIENT, Hosted, Place, find};
+use crate::wire::Wire;
 
 /// Root's sshd wants to lock itself in there before anybody is known.
 const PRIVILEGE_SEPARATION: &str = "/run/sshd";
@@ -26,6 +27,11 @@ pub(crate) struct Sshd {
 impl Sshd {
     /// Starts it, and waits until it listens.
     pub(crate) fn start(place: &Place) -> anyhow::Result<Self> {
+        Sshd::start_over(place, None)
+    }
+
+    /// The same, with a wire between it and its clients.
+    pub(crate) fn start_over(place: &Place, wire: Option<Wire>) -> anyhow::Result<Self> {
         let program = find("sshd")?;
         let directory = place.path().join("ssh");
         let _ = std::fs::create_dir(&directory);
@@ -37,7 +43,7 @@ impl Sshd {
         let server_config = directory.join("sshd_config");
         std::fs::write(&server_config, server_text(&directory, port, place.path()))?;
         let client_config = directory.join("ssh_config");
-        std::fs::write(&client_config, client_text(&directory, port)?)?;
+        std::fs::write(&client_config, client_text(&directory, port, wire)?)?;
 
         let is_root = rustix::process::geteuid().is_root();
         let made_directory = is_root && std::fs::create_dir(PRIVILEGE_SEPARATION).is_ok();
@@ -126,14 +132,21 @@ fn server_text(directory: &Path, port: u16, home: &Path) -> String {
     )
 }
 
-fn client_text(directory: &Path, port: u16) -> anyhow::Result<String> {
+fn client_text(directory: &Path, port: u16, wire: Option<Wire>) -> anyhow::Result<String> {
     let directory = directory.display();
+    let wire = match wire {
+        Some(wire) => {
+            let (own, [rate, delay]) = (std::env::current_exe()?, wire.words());
+            format!("ProxyCommand {} wire {rate} {delay} tcp %h:%p\n", own.display())
+        }
+        None => String::new(),
+    };
     let user = Command::new("id").arg("-un").output()?.stdout;
     let user = String::from_utf8_lossy(&user);
     Ok(format!(
         "Host {HOST}\nHostName 127.0.0.1\nPort {port}\nUser {}\nIdentityFile {directory}/user\n\
          IdentitiesOnly yes\nBatchMode yes\nUserKnownHostsFile {directory}/known_hosts\n\
-         StrictHostKeyChecking no\nControlMaster no\nLogLevel ERROR\n",
+         StrictHostKeyChecking no\nControlMaster no\nLogLevel ERROR\n{wire}",
         user.trim()
     ))
 }

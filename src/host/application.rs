@@ -93,6 +93,17 @@ impl Session {
         self.port.wait(|inner| inner.machine.room()).await.is_ok()
     }
 
+    /// Waits for room, and says how much there is; `None` if there never will be again.
+    pub(super) async fn room(&self) -> Option<Room> {
+        self.port
+            .wait(|inner| {
+                let server = &inner.machine;
+                let room = || Room { bytes_max: (!server.is_fast()).then(|| server.room_bytes()) };
+                server.room().map(|answer| answer.ok().map(|()| room()))
+            })
+            .await
+    }
+
     pub(super) fn finish(&self, channel: Channel) {
         self.port.apply(|server, now| server.handle_input(now, Input::OutputFinished(channel)));
     }
@@ -101,6 +112,14 @@ impl Session {
     pub async fn over(&self) {
         self.port.wait(|inner| inner.machine.is_over().then_some(())).await;
     }
+}
+
+/// What a hosted program may say now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Bytes that go on their way at once, or are kept for a client that is not there; `None` for as many as
+    /// come at once, because the client is there and its link is fast.
+    pub(super) bytes_max: Option<usize>,
 }
 
 /// The server is about to end.

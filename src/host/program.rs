@@ -25,9 +25,11 @@ use super::application::{Application, Delivery, Session};
 use super::login;
 use super::order::Order;
 use crate::io::child::{Waiting, ended, program_exit, signal_group};
+use crate::io::pipe;
 use crate::io::stdio::{Sink, Source};
 use crate::proto::limits::{
-    APP_GRACE, CHUNK_BYTES, OUTPUT_GRACE, PIPE_HELD_BYTES_MAX, SEARCH_PATH_LETTERS_MAX, WRITE_BYTES_MAX,
+    APP_GRACE, CHUNK_BYTES, NARROW_PIPE_BYTES, OUTPUT_GRACE, PIPE_HELD_BYTES_MAX, SEARCH_PATH_LETTERS_MAX,
+    WRITE_BYTES_MAX,
 };
 use crate::proto::{Channel, ProgramExit};
 
@@ -66,6 +68,8 @@ impl Program {
         let input = child.stdin.take().expect("it was piped");
         let output = child.stdout.take().expect("it was piped");
         let errors = child.stderr.take().expect("it was piped");
+        pipe::start_narrow(&output, NARROW_PIPE_BYTES);
+        pipe::start_narrow(&errors, NARROW_PIPE_BYTES);
         Ok(Program {
             input: Sink::new(OwnedFd::from(input)).map_err(fail)?,
             output: Source::new(OwnedFd::from(output)).map_err(fail)?,
@@ -254,7 +258,8 @@ async fn pump_output(session: &Session, channel: Channel, mut source: Source, ch
         Timer::after(OUTPUT_GRACE).await;
     });
     let mut left = None;
-    while session.has_room().await {
+    while let Some(room) = session.room().await {
+        source.bound(room.bytes_max);
         let read = match left {
             None => {
                 let over = async {

@@ -23,17 +23,19 @@ pub fn read_now(fd: impl AsFd, buffer: &mut BytesMut) -> rustix::io::Result<usiz
     if buffer.capacity() - buffer.len() < READ_BYTES_MIN {
         buffer.reserve(READ_BYTES);
     }
-    read_into(fd, buffer)
+    read_into(fd, buffer, usize::MAX)
 }
 
-/// Reads what is there, once, into the spare room that `buffer` has.
+/// Reads what is there, once, into the spare room that `buffer` has: so many bytes at most.
 ///
 /// # Errors
 ///
 /// As [`read_now`].
-pub fn read_into(fd: impl AsFd, buffer: &mut BytesMut) -> rustix::io::Result<usize> {
+pub fn read_into(fd: impl AsFd, buffer: &mut BytesMut, bytes_max: usize) -> rustix::io::Result<usize> {
     // SAFETY: the slice is only handed to the kernel, which writes initialised bytes into it.
     let spare = unsafe { buffer.chunk_mut().as_uninit_slice_mut() };
+    let room = spare.len().min(bytes_max);
+    let spare = &mut spare[..room];
     let count = rustix::io::retry_on_intr(|| rustix::io::read(&fd, &mut *spare).map(|(read, _)| read.len()))?;
     // SAFETY: the kernel has just initialised that many bytes after the buffer's length.
     unsafe { buffer.advance_mut(count) };

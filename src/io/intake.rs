@@ -23,6 +23,11 @@ pub struct Intake {
     drained: bool,
     /// A read has filled all its room: there may be more where it came from.
     is_bulk: bool,
+    /// Bytes of a read, if they are bounded by more than the room that is made for them: then the pipe is left
+    /// as it is, though there is bulk.
+    bytes_max: Option<usize>,
+    /// It was asked to hold more.
+    is_widened: bool,
     /// What the pipe held before it was widened for bulk.
     narrow_bytes: Option<usize>,
     /// When that will have been long ago; only while nothing comes.
@@ -33,6 +38,12 @@ impl Intake {
     /// Makes the next read ask the descriptor itself, whether or not news of it has come.
     pub fn ask_again(&mut self) {
         self.drained = false;
+    }
+
+    /// Bounds a read, and with it what the pipe may hold: what is read from it, or waits in it, is on its way. A
+    /// pipe that was widened before is read as far as it goes, until it can be narrowed.
+    pub fn bound(&mut self, bytes_max: Option<usize>) {
+        self.bytes_max = bytes_max.map(|bytes| bytes.max(1));
     }
 
     /// Reads what is there into the spare room of `buffer`; zero bytes mean the end. A buffer that
@@ -58,20 +69,41 @@ impl Intake {
                 }
             }
             self.make_room(buffer);
-            match read_into(fd, buffer) {
+            let bytes_max = self.read_bytes_max();
+            match read_into(fd, buffer, bytes_max) {
                 Err(Errno::AGAIN) => self.drained = true,
                 Err(error) => return Poll::Ready(Err(error.into())),
                 Ok(count) => {
                     let is_full = buffer.len() == buffer.capacity();
-                    self.drained = !is_full;
-                    if is_full && !self.is_bulk {
-                        self.is_bulk = true;
+                    self.drained = !is_full && count < bytes_max;
+                    self.is_bulk |= is_full;
+                    if self.is_bulk && !self.is_widened && self.bytes_max.is_none() {
+                        self.is_widened = true;
                         self.narrow_bytes = pipe::widen(fd);
+                    }
+                    if self.bytes_max.is_some() {
+                        self.try_to_narrow(fd);
                     }
                     self.rest = None;
                     return Poll::Ready(Ok(count));
                 }
             }
+        }
+    }
+
+    fn read_bytes_max(&self) -> usize {
+        match self.bytes_max {
+            Some(bytes_max) if self.narrow_bytes.is_none() => bytes_max,
+            Some(_) | None => usize::MAX,
+        }
+    }
+
+    /// It holds too much for that as long as its writer is faster than we are.
+    fn try_to_narrow(&mut self, fd: &Polled) {
+        if let Some(before) = self.narrow_bytes
+            && pipe::narrow(fd, before)
+        {
+            (self.narrow_bytes, self.is_widened) = (None, false);
         }
     }
 
@@ -93,6 +125,7 @@ impl Intake {
         if Pin::new(rest).poll(cx).is_ready() {
             self.rest = None;
             self.is_bulk = false;
+            self.is_widened = false;
             // The beginning of a message keeps the room that was made for all of it.
             if buffer.is_empty() {
                 *buffer = BytesMut::new();

@@ -47,14 +47,25 @@ pub fn widen(fd: impl AsFd) -> Option<usize> {
     }
 }
 
-/// Gives back what [`widen`] took, if it is still as that left it and is not needed.
-pub fn narrow(fd: impl AsFd, before: usize) {
+/// Asks a pipe that nobody has written to yet to hold no more than that. A refusal, and a system that
+/// cannot be asked, leave it as it is.
+pub fn start_narrow(fd: impl AsFd, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(&fd, bytes);
+    #[cfg(not(target_os = "linux"))]
+    let _ = (fd, bytes);
+}
+
+/// Gives back what [`widen`] took, if it is still as that left it and is not needed; false if it holds too
+/// much for that.
+pub fn narrow(fd: impl AsFd, before: usize) -> bool {
     #[cfg(target_os = "linux")]
     if rustix::pipe::fcntl_getpipe_size(&fd) == Ok(PIPE_BYTES) {
-        let _ = rustix::pipe::fcntl_setpipe_size(&fd, before);
+        return rustix::pipe::fcntl_setpipe_size(&fd, before).is_ok();
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (fd, before);
+    true
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -70,7 +81,7 @@ mod tests {
         let before = widen(&reader).unwrap();
         assert_eq!(widen(&reader), None, "it is wide");
         fcntl_setpipe_size(&reader, 2 * before).unwrap();
-        narrow(&reader, before);
+        assert!(narrow(&reader, before));
         assert_eq!(fcntl_getpipe_size(&reader), Ok(2 * before));
     }
 
@@ -80,7 +91,7 @@ mod tests {
         let before = widen(&reader).unwrap();
         let bytes = vec![7; PIPE_BYTES];
         assert_eq!(rustix::io::write(&writer, &bytes), Ok(PIPE_BYTES));
-        narrow(&reader, before);
+        assert!(!narrow(&reader, before));
         assert_eq!(fcntl_getpipe_size(&reader), Ok(PIPE_BYTES));
         let mut back = vec![0; PIPE_BYTES];
         assert_eq!(rustix::io::read(&reader, &mut back[..]), Ok(PIPE_BYTES));
@@ -108,6 +119,6 @@ mod tests {
     fn what_is_no_pipe_is_left_alone() {
         let (socket, _other) = of_sockets().unwrap();
         assert_eq!(widen(&socket), None);
-        narrow(&socket, 1);
+        assert!(narrow(&socket, 1));
     }
 }

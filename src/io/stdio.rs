@@ -121,6 +121,11 @@ impl Source {
         pending().await
     }
 
+    /// Bounds what the next reads of a pipe or a socket take; one that is bounded is not widened for bulk.
+    pub fn bound(&mut self, bytes_max: Option<usize>) {
+        self.intake.bound(bytes_max);
+    }
+
     /// Reads what is there, without waiting; `None` if nothing is.
     pub async fn read_now(&mut self) -> Option<io::Result<Bytes>> {
         // Asked itself: news of the descriptor may be on its way still.

@@ -3,10 +3,12 @@
 //! Times that a user may want to change are defaults of [`crate::session::ClientConfig`] and its
 //! siblings and refer to the constants here; sizes are fixed, because both ends must agree on them.
 
+mod ahead;
 mod way;
 
 use std::time::Duration;
 
+pub use ahead::*;
 pub use way::*;
 
 /// Protocol version spoken by this crate.
@@ -67,21 +69,6 @@ pub const UNACKED_FRAMES_MAX: usize = 128 << 10;
 /// because one that takes over leaves another's behind. Ends and empty messages need no window,
 /// so nothing else bounds them.
 pub const UNCONSUMED_FRAMES_MAX: usize = 2 * UNACKED_FRAMES_MAX;
-
-/// Consumed bytes after which an acknowledgement is due at once.
-///
-/// A thirty-second of the window: the sender never waits for it, and in bulk it costs nothing.
-pub const ACK_BYTES: usize = 256 << 10;
-
-/// Consumed frames after which an acknowledgement is due at once: a thirty-second of
-/// [`UNACKED_FRAMES_MAX`], so that small messages never wait for it either.
-pub const ACK_FRAMES: u64 = 4 << 10;
-
-/// Time after which consumed bytes are acknowledged when nothing else is on its way.
-///
-/// Nobody waits for an acknowledgement below the window, so it may be lazy; it also bounds how
-/// much is sent twice after a loss, and it is the sign of life that a slow upload needs.
-pub const ACK_DELAY: Duration = Duration::from_millis(100);
 
 /// Silence after which the client probes.
 ///

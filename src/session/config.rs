@@ -164,12 +164,26 @@ pub struct WindowConfig {
     pub unacked_bytes_max: usize,
     /// Numbered frames kept for replay.
     pub unacked_frames_max: usize,
-    /// Consumed bytes after which an acknowledgement is due at once.
+    /// Consumed bytes after which an acknowledgement is due at once, as long as bulk goes on.
     pub ack_bytes: usize,
+    /// The same when it begins.
+    pub ack_bytes_min: usize,
     /// Consumed frames after which an acknowledgement is due at once.
     pub ack_frames: u64,
     /// Time after which consumed bytes are acknowledged.
     pub ack_delay: Duration,
+    /// The same for as many as bulk ends with: somebody may wait for that to know what the link carries.
+    pub ack_delay_bulk: Duration,
+    /// Time that what is given away ahead may take, on a link that carries what it has carried.
+    pub ahead_time: Duration,
+    /// Payload bytes that may be given away ahead on the slowest link.
+    pub ahead_bytes_min: usize,
+    /// Payload bytes that may be given away ahead on a link of which nothing is known.
+    pub ahead_bytes_first: usize,
+    /// Payload bytes that may be consumed at one go on a slow link, because they waited for each other.
+    pub burst_bytes_max: usize,
+    /// The longest round trip that is taken for one.
+    pub round_trip_max: Duration,
 }
 
 impl Default for WindowConfig {
@@ -178,8 +192,15 @@ impl Default for WindowConfig {
             unacked_bytes_max: limits::UNACKED_BYTES_MAX,
             unacked_frames_max: limits::UNACKED_FRAMES_MAX,
             ack_bytes: limits::ACK_BYTES,
+            ack_bytes_min: limits::ACK_BYTES_MIN,
             ack_frames: limits::ACK_FRAMES,
             ack_delay: limits::ACK_DELAY,
+            ack_delay_bulk: limits::ACK_DELAY_BULK,
+            ahead_time: limits::AHEAD_TIME,
+            ahead_bytes_min: limits::AHEAD_BYTES_MIN,
+            ahead_bytes_first: limits::AHEAD_BYTES_FIRST,
+            burst_bytes_max: limits::BURST_BYTES_MAX,
+            round_trip_max: limits::ROUND_TRIP_MAX,
         }
     }
 }

@@ -46,6 +46,31 @@ pub enum InboxError {
     },
 }
 
+/// Consumed bytes after which an acknowledgement is due at once: few when bulk begins, because a sender who knows
+/// nothing of the link gives little ahead, and more with each, because then they cost something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct AckBytes {
+    now: usize,
+    min: usize,
+    max: usize,
+}
+
+impl AckBytes {
+    fn new(config: &WindowConfig) -> Self {
+        let min = config.ack_bytes_min.min(config.ack_bytes);
+        AckBytes { now: min, min, max: config.ack_bytes }
+    }
+
+    fn grow(&mut self) {
+        self.now = (self.now + self.now.div_ceil(4)).min(self.max);
+    }
+
+    /// So few came in the time that one waits at most.
+    fn fall_to(&mut self, bytes: usize) {
+        self.now = bytes.clamp(self.min, self.now);
+    }
+}
+
 /// How far the other side's stream has come here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Inbox {
@@ -62,9 +87,10 @@ pub struct Inbox {
     /// When an acknowledgement that is owed becomes due.
     ack_at: Option<Time>,
     ack_due: bool,
-    ack_bytes: usize,
+    ack_bytes: AckBytes,
     ack_frames: u64,
     ack_delay: Duration,
+    ack_delay_bulk: Duration,
 }
 
 impl Inbox {
@@ -80,9 +106,10 @@ impl Inbox {
             owed_bytes: 0,
             ack_at: None,
             ack_due: false,
-            ack_bytes: config.ack_bytes,
+            ack_bytes: AckBytes::new(config),
             ack_frames: config.ack_frames,
             ack_delay: config.ack_delay,
+            ack_delay_bulk: config.ack_delay_bulk,
         }
     }
 
@@ -123,12 +150,22 @@ impl Inbox {
             self.owed_bytes += bytes;
         }
         let owed_frames = self.consumed() - self.acked;
-        if self.owed_bytes >= self.ack_bytes || owed_frames >= self.ack_frames {
+        let is_bulk = self.owed_bytes >= self.ack_bytes.now;
+        if is_bulk || owed_frames >= self.ack_frames {
             self.ack_at = None;
-            !std::mem::replace(&mut self.ack_due, true)
-        } else if owed_frames > 0 && !self.ack_due && self.ack_at.is_none() {
-            self.ack_at = Some(now + self.ack_delay);
-            true
+            let is_new = !std::mem::replace(&mut self.ack_due, true);
+            if is_new && is_bulk {
+                self.ack_bytes.grow();
+            }
+            is_new
+        } else if owed_frames > 0 && !self.ack_due {
+            let is_much = self.owed_bytes >= self.ack_bytes.min / 2;
+            let at = now + if is_much { self.ack_delay_bulk } else { self.ack_delay };
+            let is_sooner = self.ack_at.is_none_or(|before| at < before);
+            if is_sooner {
+                self.ack_at = Some(at);
+            }
+            is_sooner
         } else {
             false
         }
@@ -144,6 +181,7 @@ impl Inbox {
         if self.ack_at.is_some_and(|at| now >= at) {
             self.ack_at = None;
             self.ack_due = true;
+            self.ack_bytes.fall_to(self.owed_bytes);
         }
     }
 
@@ -217,6 +255,8 @@ mod tests {
             ack_bytes: 50,
             ack_frames: 10,
             ack_delay: DELAY,
+            ack_delay_bulk: DELAY,
+            ..WindowConfig::default()
         })
     }
 
@@ -246,6 +286,51 @@ mod tests {
         assert_eq!(inbox.take_ack(true), None, "nothing is owed");
         inbox.consume(now, 1);
         assert_eq!(inbox.take_ack(true), Some(4), "it rides along");
+    }
+
+    #[test]
+    fn acknowledges_more_and_more_at_once_while_bulk_goes_on() {
+        let mut inbox = Inbox::new(&WindowConfig { ack_delay: DELAY, ..WindowConfig::default() });
+        let mut acknowledged = Vec::new();
+        let mut seq = 0;
+        let mut bulk = |inbox: &mut Inbox, bytes: usize| {
+            let last = seq + bytes as u64 / 1024;
+            while seq < last {
+                seq += 1;
+                inbox.accept(seq, 1024).unwrap();
+                inbox.consume(Time(0), 1);
+                acknowledged.extend(inbox.take_ack(false));
+            }
+            std::mem::take(&mut acknowledged)
+        };
+        let few = bulk(&mut inbox, 64 << 10);
+        assert_eq!(few[..3], [8, 18, 31], "8 KiB first, and a quarter more each time");
+        bulk(&mut inbox, 2 << 20);
+        let many = bulk(&mut inbox, 2 << 20);
+        assert!(many.windows(2).all(|two| two[1] - two[0] == 256) && many.len() == 8, "{many:?}");
+        while bulk(&mut inbox, 1024).is_empty() {}
+        bulk(&mut inbox, 40 << 10);
+        inbox.handle_timeout(Time(0) + DELAY);
+        assert!(inbox.take_ack(false).is_some());
+        assert_eq!(bulk(&mut inbox, 40 << 10).len(), 1, "no more than come in that time");
+        bulk(&mut inbox, 1024);
+        inbox.handle_timeout(Time(0) + DELAY);
+        assert!(inbox.take_ack(false).is_some());
+        assert_eq!(bulk(&mut inbox, 9 << 10).len(), 1, "a pause ends it");
+    }
+
+    #[test]
+    fn what_bulk_ends_with_is_acknowledged_sooner_than_a_word() {
+        let config = WindowConfig::default();
+        let mut inbox = Inbox::new(&config);
+        for seq in 1..=4 {
+            inbox.accept(seq, 2048).unwrap();
+        }
+        assert!(inbox.consume(Time(1), 1));
+        assert_eq!(inbox.ack_at(), Some(Time(1) + config.ack_delay));
+        assert!(inbox.consume(Time(2), 1), "it is planned anew");
+        assert_eq!(inbox.ack_at(), Some(Time(2) + config.ack_delay_bulk));
+        assert!(!inbox.consume(Time(3), 1), "and is not put off");
     }
 
     #[test]

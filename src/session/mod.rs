@@ -5,6 +5,7 @@
 //! server      one instance: who owns it, who is attached, when it ends
 //! launch      what a proxy does before it relays: attach, spawn, replace or refuse
 //! outbox      what was sent and may have to be sent again
+//! pace        how much of it may be on its way at once
 //! inbox       what was received, once and in order
 //! heartbeat   whether the other end is still there
 //! backoff     how long to wait before the next attempt
@@ -24,6 +25,7 @@ pub mod heartbeat;
 pub mod inbox;
 pub mod launch;
 pub mod outbox;
+pub mod pace;
 pub mod server;
 #[cfg(test)]
 mod tests;

@@ -4,10 +4,13 @@
 //! the machines.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::config::WindowConfig;
+use super::pace::Pace;
+use super::time::Time;
 use crate::proto::{Channel, Frame, ProgramExit, Seq};
 
 /// Something that gets a number and survives a lost transport.
@@ -65,6 +68,8 @@ pub struct Outbox {
     unacked_frames_max: usize,
     /// What the other side is prepared to hold.
     window: u64,
+    /// What the link carries.
+    pace: Pace,
 }
 
 impl Outbox {
@@ -79,29 +84,48 @@ impl Outbox {
             unacked_bytes_max: config.unacked_bytes_max,
             unacked_frames_max: config.unacked_frames_max,
             window: config.unacked_bytes_max as u64,
+            pace: Pace::new(config),
         }
     }
 
-    /// Whether the producer may go on. One item over the byte bound is accepted, so that a large
+    /// Whether more may be kept. One item over the byte bound is accepted, so that a large
     /// message never waits for ever; no more is.
     pub fn has_room(&self) -> bool {
         self.unacked_bytes < self.unacked_bytes_max && self.items.len() < self.unacked_frames_max
     }
 
+    /// Payload bytes that may be kept more.
+    pub fn room(&self) -> usize {
+        match self.has_room() {
+            true => self.unacked_bytes_max - self.unacked_bytes,
+            false => 0,
+        }
+    }
+
+    /// Payload bytes that the producer may give for the current transport; 0 if it must wait. One item
+    /// over that is accepted. What is taken beyond could not be overtaken, and would not come sooner.
+    pub fn room_ahead(&self) -> usize {
+        match self.has_room() {
+            true => self.pace.bytes().saturating_sub(self.unacked_bytes),
+            false => 0,
+        }
+    }
+
     /// Takes an item and gives it the next number. Bounds are the caller's to check, with
-    /// [`Outbox::has_room`]: the end of a program is taken in any case.
-    pub fn push(&mut self, item: Item) -> Seq {
+    /// [`Outbox::has_room`] and [`Outbox::room_ahead`]: the end of a program is taken in any case.
+    pub fn push(&mut self, now: Time, item: Item) -> Seq {
+        let goes_now = self.room_ahead() > 0;
         self.unacked_bytes += item.bytes();
+        if goes_now {
+            self.pace.given(now, self.unacked_bytes);
+        }
         self.items.push_back(item);
         self.last()
     }
 
     /// The next frame for the current transport, if there is one and the other side's window is open.
     pub fn next_frame(&mut self) -> Option<Frame> {
-        let item = self.items.get(self.sent)?;
-        if item.bytes() > 0 && self.sent_bytes as u64 >= self.window {
-            return None;
-        }
+        let item = self.items.get(self.sent).filter(|item| self.may_go(item))?;
         let frame = item.numbered(self.first + self.sent as u64);
         self.sent_bytes += item.bytes();
         self.sent += 1;
@@ -110,9 +134,16 @@ impl Outbox {
 
     /// Whether [`Outbox::next_frame`] would give one.
     pub fn has_next_frame(&self) -> bool {
-        self.items
-            .get(self.sent)
-            .is_some_and(|item| item.bytes() == 0 || (self.sent_bytes as u64) < self.window)
+        self.items.get(self.sent).is_some_and(|item| self.may_go(item))
+    }
+
+    fn may_go(&self, item: &Item) -> bool {
+        let ahead_bytes = match item {
+            Item::Data(Channel::Input | Channel::Output | Channel::Errors, _) => self.pace.bytes() as u64,
+            // A program that reads nothing is the likeliest to be sent a signal.
+            Item::Data(Channel::Signal, _) | Item::Fin(_) | Item::Exit(_) => u64::MAX,
+        };
+        item.bytes() == 0 || (self.sent_bytes as u64) < self.window.min(ahead_bytes)
     }
 
     /// Forgets what the other side has consumed.
@@ -120,16 +151,25 @@ impl Outbox {
     /// # Errors
     ///
     /// [`OutboxGap`] if it was not sent on this transport yet.
-    pub fn acknowledge(&mut self, seq: Seq) -> Result<(), OutboxGap> {
+    pub fn acknowledge(&mut self, now: Time, seq: Seq) -> Result<(), OutboxGap> {
         if seq >= self.first + self.sent as u64 {
             return Err(self.gap(seq));
         }
+        let before = self.unacked_bytes;
         while self.first <= seq {
             let item = self.items.pop_front().expect("what was sent is kept until it is consumed");
             self.unacked_bytes -= item.bytes();
             self.sent_bytes -= item.bytes();
             self.sent -= 1;
             self.first += 1;
+        }
+        if self.unacked_bytes < before {
+            self.pace.consumed(now, before - self.unacked_bytes, self.sent_bytes);
+            // What waited for that goes now.
+            let on_their_way = self.unacked_bytes.min(self.pace.bytes());
+            if on_their_way > self.sent_bytes {
+                self.pace.given(now, on_their_way);
+            }
         }
         Ok(())
     }
@@ -140,14 +180,20 @@ impl Outbox {
     /// # Errors
     ///
     /// [`OutboxGap`] if `received` is not among the numbers that are kept or just before them.
-    pub fn resume_after(&mut self, received: Seq, window: u64) -> Result<(), OutboxGap> {
+    pub fn resume_after(&mut self, now: Time, received: Seq, window: u64) -> Result<(), OutboxGap> {
         if received < self.first - 1 || received > self.last() {
             return Err(self.gap(received));
         }
         self.sent = usize::try_from(received + 1 - self.first).expect("a count of what is in memory");
         self.sent_bytes = self.items.iter().take(self.sent).map(Item::bytes).sum();
         self.window = window;
+        self.pace.start(now, self.unacked_bytes);
         Ok(())
+    }
+
+    /// The other side's greeting was answered after that time: the link's round trip is no longer.
+    pub fn greeted(&mut self, after: Duration) {
+        self.pace.greeted(after);
     }
 
     /// Numbers everything from `first` on: for a newcomer that takes over a running stream.
@@ -185,6 +231,11 @@ impl Outbox {
         self.unacked_bytes
     }
 
+    /// What the link has shown to carry.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
     fn gap(&self, claimed: Seq) -> OutboxGap {
         OutboxGap { claimed, first: self.first, last: self.last() }
     }
@@ -193,6 +244,8 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: Time = Time(1);
 
     fn data(byte: u8) -> Item {
         Item::Data(Channel::Input, Bytes::from(vec![byte; 10]))
@@ -210,12 +263,12 @@ mod tests {
     fn replays_unacked_after_loss_in_order_before_anything_new() {
         let mut outbox = bounded(1000, 100);
         for byte in 1..=4 {
-            outbox.push(data(byte));
+            outbox.push(NOW, data(byte));
         }
         assert_eq!(drain(&mut outbox), [1, 2, 3, 4]);
-        outbox.acknowledge(1).unwrap();
-        outbox.push(data(5));
-        outbox.resume_after(2, 1000).unwrap();
+        outbox.acknowledge(NOW, 1).unwrap();
+        outbox.push(NOW, data(5));
+        outbox.resume_after(NOW, 2, 1000).unwrap();
         assert_eq!(drain(&mut outbox), [3, 4, 5]);
         assert_eq!(outbox.first(), 2);
     }
@@ -223,20 +276,20 @@ mod tests {
     #[test]
     fn has_room_up_to_its_bytes_and_frames() {
         let mut outbox = bounded(20, 100);
-        outbox.push(data(1));
+        outbox.push(NOW, data(1));
         assert!(outbox.has_room());
-        outbox.push(data(2));
+        outbox.push(NOW, data(2));
         assert!(!outbox.has_room());
         assert_eq!(drain(&mut outbox), [1, 2]);
         assert_eq!(outbox.unacked_bytes(), 20);
-        outbox.acknowledge(1).unwrap();
+        outbox.acknowledge(NOW, 1).unwrap();
         assert!(outbox.has_room());
         assert_eq!(outbox.unacked_bytes(), 10);
 
         let mut outbox = bounded(20, 2);
-        outbox.push(Item::Fin(Channel::Input));
+        outbox.push(NOW, Item::Fin(Channel::Input));
         assert!(outbox.has_room());
-        outbox.push(Item::Fin(Channel::Input));
+        outbox.push(NOW, Item::Fin(Channel::Input));
         assert!(!outbox.has_room());
     }
 
@@ -244,21 +297,21 @@ mod tests {
     fn sends_no_payload_into_a_closed_window() {
         let mut outbox = bounded(1000, 100);
         for byte in 1..=4 {
-            outbox.push(data(byte));
+            outbox.push(NOW, data(byte));
         }
-        outbox.resume_after(0, 15).unwrap();
+        outbox.resume_after(NOW, 0, 15).unwrap();
         assert!(outbox.has_next_frame());
         assert_eq!(drain(&mut outbox), [1, 2]);
-        outbox.acknowledge(1).unwrap();
+        outbox.acknowledge(NOW, 1).unwrap();
         assert_eq!(drain(&mut outbox), [3]);
     }
 
     #[test]
     fn an_end_and_an_empty_message_need_no_window() {
         let mut outbox = bounded(1000, 100);
-        outbox.resume_after(0, 0).unwrap();
+        outbox.resume_after(NOW, 0, 0).unwrap();
         for item in [Item::Data(Channel::Input, Bytes::new()), Item::Fin(Channel::Input), data(1)] {
-            outbox.push(item);
+            outbox.push(NOW, item);
         }
         assert!(outbox.has_next_frame());
         assert_eq!(drain(&mut outbox), [1, 2]);
@@ -268,22 +321,54 @@ mod tests {
     #[test]
     fn calls_a_gap_a_gap() {
         let mut outbox = bounded(1000, 100);
-        outbox.push(data(1));
-        assert!(outbox.acknowledge(1).is_err(), "never sent");
+        outbox.push(NOW, data(1));
+        assert!(outbox.acknowledge(NOW, 1).is_err(), "never sent");
         drain(&mut outbox);
-        outbox.acknowledge(1).unwrap();
-        outbox.acknowledge(1).unwrap();
-        assert!(outbox.resume_after(0, 10).is_err(), "forgotten on its word");
-        assert!(outbox.resume_after(2, 10).is_err(), "never sent");
-        outbox.resume_after(1, 10).unwrap();
+        outbox.acknowledge(NOW, 1).unwrap();
+        outbox.acknowledge(NOW, 1).unwrap();
+        assert!(outbox.resume_after(NOW, 0, 10).is_err(), "forgotten on its word");
+        assert!(outbox.resume_after(NOW, 2, 10).is_err(), "never sent");
+        outbox.resume_after(NOW, 1, 10).unwrap();
     }
 
     #[test]
     fn a_newcomer_starts_in_the_middle() {
         let mut outbox = bounded(1000, 100);
-        outbox.push(data(1));
+        outbox.push(NOW, data(1));
         outbox.start_at(8);
-        outbox.resume_after(7, 1000).unwrap();
+        outbox.resume_after(NOW, 7, 1000).unwrap();
         assert_eq!(drain(&mut outbox), [8]);
+    }
+
+    #[test]
+    fn no_more_is_given_ahead_than_the_link_has_shown_to_carry() {
+        let mut outbox = Outbox::new(&WindowConfig {
+            ahead_bytes_min: 20,
+            ahead_bytes_first: 40,
+            ..WindowConfig::default()
+        });
+        for (room, byte) in [(40, 1), (30, 2), (20, 3), (10, 4), (0, 5), (0, 6)] {
+            assert_eq!((outbox.room_ahead(), outbox.has_room()), (room, true), "it is kept in any case");
+            outbox.push(NOW, data(byte));
+        }
+        outbox.push(NOW, Item::Data(Channel::Signal, Bytes::from_static(&[2])));
+        assert_eq!(drain(&mut outbox), [1, 2, 3, 4], "six could not be overtaken");
+        outbox.acknowledge(NOW + Duration::from_millis(500), 4).unwrap();
+        assert_eq!(outbox.pace().bytes(), 80, "40 bytes take half of a round that is not too long");
+        assert_eq!(drain(&mut outbox), [5, 6, 7]);
+    }
+
+    #[test]
+    fn a_signal_goes_though_what_is_before_it_is_not_consumed() {
+        let mut outbox = Outbox::new(&WindowConfig {
+            ahead_bytes_min: 1,
+            ahead_bytes_first: 10,
+            ..WindowConfig::default()
+        });
+        outbox.push(NOW, data(1));
+        outbox.push(NOW, Item::Data(Channel::Signal, Bytes::from_static(&[2])));
+        outbox.push(NOW, data(2));
+        assert_eq!(drain(&mut outbox), [1, 2]);
+        assert!(!outbox.has_next_frame());
     }
 }

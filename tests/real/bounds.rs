@@ -20,7 +20,7 @@ const RESIDENT_BYTES_MAX: u64 = 48 << 20;
 const WHOLE_BYTES: usize = 64 << 20;
 
 /// Waits until a count no longer grows, and gives it.
-fn settled(what: &str, mut count: impl FnMut() -> usize) -> usize {
+pub(crate) fn settled(what: &str, mut count: impl FnMut() -> usize) -> usize {
     let mut last = usize::MAX;
     let mut same = 0;
     wait_until(what, || {
@@ -120,15 +120,20 @@ fn an_editor_that_does_not_read_holds_its_program_back_and_no_link_is_blamed() {
 fn what_a_late_reader_made_both_ends_hold_is_given_back() {
     const LATE_BYTES: usize = 6 << 20;
     let place = Place::new();
+    // No more is given to a reader than it has shown to take, so it begins as a fast one.
     let program = format!(
-        r#"until [ -e "$HOME/go" ]; do sleep 0.01; done; head -c {LATE_BYTES} >/dev/null; echo read; exec cat"#
+        r#"head -c {WHOLE_BYTES} >/dev/null
+        until [ -e "$HOME/go" ]; do sleep 0.01; done; head -c {LATE_BYTES} >/dev/null; echo read; exec cat"#
     );
     let mut client = Client::local(&place, &[], &["sh", "-c", &program]);
     client.until("Connected");
     let ends = [client.pid(), place.servers()[0]];
     let before = ends.map(resident_bytes);
     let mut input = client.take_input();
-    input.write_all(&vec![7; LATE_BYTES]).unwrap();
+    let input = std::thread::spawn(move || {
+        input.write_all(&vec![7; WHOLE_BYTES + LATE_BYTES]).unwrap();
+        input
+    });
     // The bulk of the reads is over, and what they read is held.
     let held = |pid, before| resident_bytes(pid) > before + LATE_BYTES as u64 / 2;
     wait_until("it is held", || held(ends[1], before[1]));
@@ -139,7 +144,7 @@ fn what_a_late_reader_made_both_ends_hold_is_given_back() {
     wait_until("it is given back", || {
         ends.iter().zip(before).all(|(pid, before)| resident_bytes(*pid) < before + (1 << 20))
     });
-    drop(input);
+    drop(input.join().unwrap());
     assert_eq!(client.wait().code(), Some(0));
 }
 

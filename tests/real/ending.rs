@@ -2,11 +2,14 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reattach::proto::GoneReason;
 use rustix::process::Signal;
 
+use crate::bounds::settled;
 use crate::client::{COUNTER, Client, RESTLESS};
 use crate::dice::Dice;
 use crate::link::{Link, died_by};
@@ -141,10 +144,18 @@ fn an_interrupt_reaches_a_program_that_does_not_read() {
     let mut client = Client::local(&place, &[], &["sleep", "600"]);
     client.until("Connected");
     let mut input = client.take_input();
-    // More than its pipe holds.
-    input.write_all(&[b'x'; 3_000_000]).unwrap();
+    // As much as is taken.
+    let written = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&written);
+    let writer = std::thread::spawn(move || {
+        while input.write_all(&[b'x'; 1000]).is_ok() {
+            count.fetch_add(1000, Ordering::Relaxed);
+        }
+    });
+    settled("nothing more is taken", || written.load(Ordering::Relaxed));
     client.signal("INT");
     assert!(died_by(client.wait().status, Signal::INT));
+    writer.join().unwrap();
     place.is_left_clean();
 }
 

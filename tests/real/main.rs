@@ -10,6 +10,7 @@ mod link;
 mod place;
 mod processes;
 mod proxy;
+mod rate;
 mod sshd;
 #[cfg(target_os = "linux")]
 mod terminal;
@@ -55,6 +56,7 @@ mod seat;
 mod settings;
 mod shared;
 mod shells;
+mod slow;
 mod speaks;
 mod ssh;
 mod start;

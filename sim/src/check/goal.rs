@@ -148,6 +148,10 @@ goals! {
     NotOrphaned "back-after-the-orphan-lifetime",
     /// A client died, and nobody could tell that from a dead link.
     DeathUntold "death-not-told",
+    /// An end gave as little ahead as it ever does.
+    PaceLeast "paced-at-its-least",
+    /// An end gave as much ahead as it keeps.
+    PaceMost "paced-at-its-most",
     /// A message that was delivered before an outage was answered after it.
     AnsweredAfterOutage "answered-after-outage",
 }

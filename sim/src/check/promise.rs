@@ -112,6 +112,8 @@ promises! {
     EndJustified "end-justified" Safety,
     /// A client is refused for the reason that it is given.
     RefusalJustified "refusal-justified" Safety,
+    /// What is said on a link that is well is not long on its way, however much was said before it.
+    SmallInTime "small-in-time" Liveness,
     /// No machine panics, whatever it is told.
     NoPanic "no-panic" Safety,
 }

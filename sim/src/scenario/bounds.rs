@@ -86,6 +86,9 @@ pub(super) const WINDOW: Whole = whole("window", 1, 1 << 20);
 /// Frames: one at least, and as many as a run may send.
 pub(super) const WINDOW_FRAMES: Whole = whole("window of frames", 1, REQUESTS_MAX as u64);
 
+/// Bytes: one message at least; as many as the largest window leave everything to that.
+pub(super) const AHEAD: Whole = whole("count of bytes ahead", 1, 1 << 20);
+
 /// Who tries no more than that is done within a quarter of an hour.
 pub(super) const ATTEMPTS: Whole = whole("budget of attempts", 1, 20);
 

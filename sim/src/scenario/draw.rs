@@ -21,12 +21,15 @@ const DEATHS: u64 = 3;
 /// And what seldom happens.
 const EXTREMES: u64 = 5;
 
+/// And what is given ahead, so that everything else of a seed is what it was before.
+const PACE_PURPOSE: u64 = 7;
+
 /// The scenario of a seed.
 pub fn draw(seed: u64) -> Scenario {
     let mut dice = Dice::new(seed, PURPOSE);
     let mode = if dice.one_in(4) { Mode::Hostile } else { Mode::Recoverable };
     let duration = dice.log_duration(Duration::from_secs(10), Duration::from_secs(120));
-    let mut setting = draw_setting(&mut dice);
+    let mut setting = draw_pace(seed, draw_setting(&mut dice));
     let mut entries = Vec::new();
     let clients = draw_users(&mut dice, duration, &mut entries);
     draw_faults(&mut dice, mode, duration, clients, &mut entries);
@@ -58,6 +61,7 @@ fn draw_setting(dice: &mut Dice) -> Setting {
         },
         window: u32::try_from(dice.log_between(64, 16_384)).expect("in range"),
         window_frames: u32::try_from(dice.log_between(2, 256)).expect("in range"),
+        ahead: Setting::default().ahead,
         attempts_max: dice.pick(&[3, 3, 3, 1, 2, 5]),
         patience: match dice.below(8) {
             0 => Duration::ZERO,
@@ -124,6 +128,19 @@ fn draw_extremes(
         fault(FaultKind::HelloLate, at, dice.log_duration(Duration::from_secs(1), Duration::from_secs(20)));
         fault(FaultKind::LinkCut, at + Duration::from_millis(1), Duration::ZERO);
     }
+}
+
+/// Some worlds give little ahead, and half of those have links on which that matters.
+fn draw_pace(seed: u64, mut setting: Setting) -> Setting {
+    let mut dice = Dice::new(seed, PACE_PURPOSE);
+    if dice.one_in(3) {
+        setting.ahead = u32::try_from(dice.log_between(16, 2048)).expect("in range");
+        if dice.one_in(2) {
+            setting.bandwidth = u32::try_from(dice.log_between(10, 1000)).expect("in range");
+            setting.window = u32::try_from(dice.log_between(16_384, 131_072)).expect("in range");
+        }
+    }
+    setting
 }
 
 /// What the users do; how many clients there are.

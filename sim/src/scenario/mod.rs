@@ -97,6 +97,8 @@ pub struct Setting {
     pub window: u32,
     /// Frames that an end keeps for replay.
     pub window_frames: u32,
+    /// Bytes that an end gives ahead at least; one that is not below the window leaves everything to that.
+    pub ahead: u32,
     /// Failed attempts after which a client pauses.
     pub attempts_max: u32,
     /// How long after a loss a client's pauses end by themselves; zero for never.
@@ -121,6 +123,7 @@ impl Default for Setting {
             orphan_lifetime: Duration::from_secs(30),
             window: 8192,
             window_frames: 64,
+            ahead: 1 << 20,
             attempts_max: 3,
             patience: Duration::from_secs(24 * 3600),
             pids: 16,
@@ -195,12 +198,19 @@ impl Setting {
     }
 
     fn windows(&self) -> WindowConfig {
+        let usual = WindowConfig::default();
+        // Where nobody looks how fast the link is, nobody waits for what tells it.
+        let ack_delay_bulk = if self.ahead < self.window { usual.ack_delay_bulk } else { usual.ack_delay };
         WindowConfig {
             unacked_bytes_max: self.window as usize,
             unacked_frames_max: self.window_frames as usize,
             ack_bytes: (self.window / 8).max(1) as usize,
+            ack_bytes_min: (self.ahead / 2).max(1) as usize,
+            ahead_bytes_min: self.ahead as usize,
+            ahead_bytes_first: self.ahead as usize * 2,
             ack_frames: u64::from(self.window_frames / 8).max(1),
-            ..WindowConfig::default()
+            ack_delay_bulk,
+            ..usual
         }
     }
 

@@ -206,6 +206,8 @@ fn the_bounds_of_settings_break_no_promise() {
         "window 1048576",
         "window-frames 1",
         "window-frames 10000",
+        "ahead 1",
+        "ahead 1048576",
         "attempts-max 1",
         "attempts-max 20",
         "pids 4",

@@ -178,6 +178,7 @@ fn parse_setting(name: &str, value: &str, setting: &mut Setting) -> Result<(), S
         "orphan-lifetime" => setting.orphan_lifetime = bounds::LIFETIME.read(value)?,
         "window" => setting.window = bounds::WINDOW.read(value)?,
         "window-frames" => setting.window_frames = bounds::WINDOW_FRAMES.read(value)?,
+        "ahead" => setting.ahead = bounds::AHEAD.read(value)?,
         "attempts-max" => setting.attempts_max = bounds::ATTEMPTS.read(value)?,
         "patience" => setting.patience = bounds::PATIENCE.read(value)?,
         "pids" => setting.pids = bounds::PIDS.read(value)?,
@@ -185,7 +186,7 @@ fn parse_setting(name: &str, value: &str, setting: &mut Setting) -> Result<(), S
         _ => {
             return Err(format!(
                 "\"{}\" cannot be set; latency, bandwidth, ssh-time, step-time, program-time, \
-                 idle-lifetime, unmet-lifetime, nameless, orphan-lifetime, window, window-frames, attempts-max, patience, pids and wake-told can",
+                 idle-lifetime, unmet-lifetime, nameless, orphan-lifetime, window, window-frames, ahead, attempts-max, patience, pids and wake-told can",
                 shown(name)
             ));
         }
@@ -325,7 +326,7 @@ fn word(choice: bool) -> String {
     if choice { "yes" } else { "no" }.to_owned()
 }
 
-fn settings(setting: &Setting) -> [(&'static str, String); 15] {
+fn settings(setting: &Setting) -> [(&'static str, String); 16] {
     [
         ("latency", time(setting.latency)),
         ("bandwidth", setting.bandwidth.to_string()),
@@ -338,6 +339,7 @@ fn settings(setting: &Setting) -> [(&'static str, String); 15] {
         ("orphan-lifetime", time(setting.orphan_lifetime)),
         ("window", setting.window.to_string()),
         ("window-frames", setting.window_frames.to_string()),
+        ("ahead", setting.ahead.to_string()),
         ("attempts-max", setting.attempts_max.to_string()),
         ("patience", time(setting.patience)),
         ("pids", setting.pids.to_string()),

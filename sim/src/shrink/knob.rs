@@ -24,10 +24,10 @@ macro_rules! knobs {
     (@set choice $value:expr) => { $value != 0 };
 }
 
-pub(super) const KNOBS: [Knob; 15] = knobs![
+pub(super) const KNOBS: [Knob; 16] = knobs![
     latency time, bandwidth number, ssh_time time, step_time time, program_time time,
     idle_lifetime time, unmet_lifetime time, nameless choice, orphan_lifetime time, window number, window_frames number,
-    attempts_max number, patience time, pids number, wake_told choice
+    ahead number, attempts_max number, patience time, pids number, wake_told choice
 ];
 
 impl Knob {

@@ -229,7 +229,10 @@ impl<K: Kit> World<'_, K> {
                         self.close_link(link, bye);
                     }
                 }
-                Effect::Deliver(channel, payload) => self.on_delivery(client, channel, &payload),
+                Effect::Deliver(channel, payload) => {
+                    self.client_gets(client);
+                    self.on_delivery(client, channel, &payload);
+                }
                 Effect::Finished(channel) => self.on_finished(client, channel),
                 Effect::Status(status, cause) => self.on_client_status(client, status, &cause),
                 Effect::Ignored(_) => {}

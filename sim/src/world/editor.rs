@@ -135,7 +135,11 @@ impl<K: Kit> World<'_, K> {
             Act::Signal(signal) => {
                 let session = self.clients[client as usize].session;
                 self.sessions[session as usize].wishes.signals += 1;
+                let comes_soon = self.clients[client as usize].machine.inner().has_room();
                 self.user_sends(client, Input::Signal(signal));
+                if comes_soon {
+                    self.client_takes(client);
+                }
             }
             Act::Close => self.close_client(client),
             Act::Type => self.user_sends(client, Input::Activity),
@@ -219,6 +223,7 @@ impl<K: Kit> World<'_, K> {
             let session = process.session;
             self.sessions[session as usize].wishes.requests += 1;
             self.client_input(client, Input::Send(payload));
+            self.client_takes(client);
         }
     }
 

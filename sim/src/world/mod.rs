@@ -113,6 +113,8 @@ pub(crate) struct World<'s, K: Kit> {
     /// Links over which sessions were closed in order at the end.
     leaving: Vec<LinkId>,
     over: bool,
+    /// What has not arrived yet.
+    queues: judge::Queues,
     /// Payload bytes of the largest message that anybody sends.
     message_bytes: usize,
     scratch: BytesMut,
@@ -147,6 +149,7 @@ impl<'s, K: Kit> World<'s, K> {
             finished_at: None,
             leaving: Vec::new(),
             over: false,
+            queues: judge::Queues::default(),
             message_bytes: largest_message(scenario),
             scratch: BytesMut::with_capacity(4096),
         };

@@ -105,6 +105,7 @@ impl Program {
 
 impl<K: Kit> World<'_, K> {
     pub(super) fn program_deliver(&mut self, server: ServerId, delivery: Delivery) {
+        self.server_gets(server);
         self.judge_delivery(server, &delivery);
         self.servers[server as usize].program.deliveries.push_back(delivery);
         self.program_wake(server);
@@ -203,6 +204,7 @@ impl<K: Kit> World<'_, K> {
     fn program_says(&mut self, server: ServerId, (channel, answer): (Channel, Bytes)) {
         self.servers[server as usize].program.said += 1;
         self.server_input(server, Input::Output(channel, answer));
+        self.server_takes(server);
     }
 
     /// The program comes to its end, and the server learns it when there is room for the word.

@@ -41,6 +41,13 @@ fn windows_keep_a_link_busy_and_memory_bounded() {
     assert!(8 * UNACKED_BYTES_MAX >= 640_000_000 / 10, "640 Mbit/s at 100 ms");
     assert!(8 * FRAME_BYTES_MAX <= UNACKED_BYTES_MAX, "a frame never stands for a window");
     assert_eq!((32 * ACK_BYTES, 32 * ACK_FRAMES), (UNACKED_BYTES_MAX, UNACKED_FRAMES_MAX as u64));
+    assert!(2 * ACK_BYTES_MIN <= AHEAD_BYTES_MIN && AHEAD_BYTES_MIN < AHEAD_BYTES_FIRST);
+    assert_eq!((3 * AHEAD_BYTES_MIN, 4 * PIPE_BYTES), (AHEAD_BYTES_FIRST, FAST_BYTES_MIN));
+    assert!(
+        ACK_DELAY_BULK * 10 <= ACK_DELAY && ACK_BYTES <= BURST_BYTES_MAX && 2 * CHUNK_BYTES < BURST_BYTES_MAX
+    );
+    assert!(ACK_DELAY * 4 < AHEAD_TIME && AHEAD_TIME < ROUND_TRIP_MAX && FAST_BYTES_MIN < UNACKED_BYTES_MAX);
+    assert!(NARROW_PIPE_BYTES <= AHEAD_BYTES_MIN && AHEAD_BYTES_MIN < 20_000, "a second at 20 kB/s");
     assert_eq!(UNCONSUMED_FRAMES_MAX, 2 * UNACKED_FRAMES_MAX);
     assert!(64 * UNACKED_FRAMES_MAX <= UNACKED_BYTES_MAX, "bookkeeping costs no more than what is kept");
     assert_eq!(HEARTBEAT_INTERVAL_MAX * 3, SILENCE_MAX);

@@ -116,9 +116,7 @@ impl Client {
         self.notice_suspension(now);
         match input {
             Input::Send(payload) => self.on_send(now, payload),
-            Input::Signal(signal) => {
-                self.on_push(now, Item::Data(Channel::Signal, Bytes::from(vec![signal])))
-            }
+            Input::Signal(signal) => self.on_signal(now, signal),
             Input::Finish => self.on_finish(now),
             Input::Activity => self.on_activity(now),
             Input::Consumed(deliveries) => {
@@ -258,7 +256,22 @@ impl Client {
 
     /// Whether [`Input::Send`] is taken now.
     pub fn has_room(&self) -> bool {
-        !self.state.is_final() && !self.input_finished && self.outbox.has_room()
+        !self.state.is_final() && !self.input_finished && self.outbox_takes()
+    }
+
+    /// While attached, no more is taken than the link carries in a bounded time; in an outage, as much as is kept.
+    fn outbox_takes(&self) -> bool {
+        match &self.state {
+            State::Attached(_) => self.outbox.room_ahead() > 0,
+            State::Connecting(_)
+            | State::Reconnecting(_)
+            | State::ConnectFailed { .. }
+            | State::ReconnectFailed { .. }
+            | State::ReconnectExhausted { .. }
+            | State::ServerNotRunning(_)
+            | State::Refused(_)
+            | State::Closed(_) => self.outbox.has_room(),
+        }
     }
 
     /// Whether [`Input::Finish`] was given.
@@ -309,7 +322,12 @@ impl Client {
         } else if self.input_finished {
             self.reject(Rejected::Finished);
         } else {
-            self.on_push(now, Item::Data(Channel::Input, payload));
+            if self.outbox_takes() {
+                self.outbox.push(now, Item::Data(Channel::Input, payload));
+            } else {
+                self.reject(Rejected::Full);
+            }
+            self.on_activity(now);
         }
     }
 
@@ -319,18 +337,19 @@ impl Client {
         } else {
             // A second end is as good as the first, and an end needs no room.
             if !std::mem::replace(&mut self.input_finished, true) {
-                self.outbox.push(Item::Fin(Channel::Input));
+                self.outbox.push(now, Item::Fin(Channel::Input));
             }
             self.on_activity(now);
         }
     }
 
-    fn on_push(&mut self, now: Time, item: Item) {
+    /// What is on its way does not keep a signal waiting here, only what is kept for later.
+    fn on_signal(&mut self, now: Time, signal: u8) {
         if self.state.is_final() {
             self.reject(Rejected::Final);
         } else {
             if self.outbox.has_room() {
-                self.outbox.push(item);
+                self.outbox.push(now, Item::Data(Channel::Signal, Bytes::from(vec![signal])));
             } else {
                 self.reject(Rejected::Full);
             }

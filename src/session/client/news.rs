@@ -41,6 +41,7 @@ impl Client {
                 opening.started = true;
                 match opening.phase {
                     Phase::Open { .. } => {
+                        opening.greeted_at = Some(now);
                         opening.phase = Phase::Greet { until: now + self.config.attach_timeout };
                     }
                     // The driver reads one preamble a transport; a second one is its bug, and harmless.
@@ -96,9 +97,9 @@ impl Client {
 
     /// A frame on a transport that is not attached yet: the answer to our Hello, or nonsense.
     fn on_answer(&mut self, now: Time, frame: Frame) {
-        let answers = match &self.state {
+        let (answers, greeted_at) = match &self.state {
             State::Connecting(opening) | State::Reconnecting(opening) => {
-                matches!(opening.phase, Phase::Answer { .. })
+                (matches!(opening.phase, Phase::Answer { .. }), opening.greeted_at)
             }
             State::Attached(_)
             | State::ConnectFailed { .. }
@@ -106,10 +107,15 @@ impl Client {
             | State::ReconnectExhausted { .. }
             | State::ServerNotRunning(_)
             | State::Refused(_)
-            | State::Closed(_) => false,
+            | State::Closed(_) => (false, None),
         };
         match frame {
-            Frame::Welcome(welcome) if answers => self.on_welcome(now, welcome),
+            Frame::Welcome(welcome) if answers => {
+                self.on_welcome(now, welcome);
+                if let Some(greeted_at) = greeted_at {
+                    self.outbox.greeted(now.since(greeted_at));
+                }
+            }
             Frame::Refused(refusal) if answers => self.on_refusal(now, refusal),
             // A server that drops us before it answers may say why.
             Frame::Bye(bye) => self.on_bye(now, bye),
@@ -152,7 +158,7 @@ impl Client {
                 self.inbox.start_after(welcome.start - 1);
             }
         }
-        if let Err(gap) = self.outbox.resume_after(welcome.received, welcome.window) {
+        if let Err(gap) = self.outbox.resume_after(now, welcome.received, welcome.window) {
             return self.end_refused(Refused::Gap(gap.to_string()), Cause::Welcome(welcome.received));
         }
         self.inbox.resume();
@@ -210,7 +216,7 @@ impl Client {
                 }
             }
             Frame::Ack(seq) => {
-                if let Err(gap) = self.outbox.acknowledge(seq) {
+                if let Err(gap) = self.outbox.acknowledge(now, seq) {
                     self.on_violation(now, gap.to_string());
                 }
             }

@@ -58,6 +58,8 @@ pub(super) struct Opening {
     pub(super) started: bool,
     /// The output has ended; until then its exit status is waited for.
     pub(super) ended_until: Option<Time>,
+    /// When the preamble came.
+    pub(super) greeted_at: Option<Time>,
     /// A hint came since: its failure says nothing about the network as it is now.
     pub(super) woken: bool,
     /// It was begun because the user sent something.
@@ -77,7 +79,14 @@ pub(super) enum Phase {
 impl Opening {
     pub(super) fn new(until: Option<Time>) -> Self {
         let phase = Phase::Open { until };
-        Opening { phase, started: false, ended_until: None, woken: false, by_activity: false }
+        Opening {
+            phase,
+            started: false,
+            ended_until: None,
+            greeted_at: None,
+            woken: false,
+            by_activity: false,
+        }
     }
 
     /// Whether it may be replaced because the user sends something: it has not opened, nobody is asked for

@@ -8,6 +8,7 @@
 
 mod io;
 mod parting;
+mod room;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -80,11 +81,11 @@ impl Server {
         match input {
             Input::Opened(transport) => self.on_opened(now, transport),
             Input::Transport(transport, news) => self.on_news(now, transport, news),
-            Input::Output(channel, payload) => self.on_output(Item::Data(channel, payload)),
-            Input::OutputFinished(channel) => self.on_output(Item::Fin(channel)),
+            Input::Output(channel, payload) => self.on_output(now, Item::Data(channel, payload)),
+            Input::OutputFinished(channel) => self.on_output(now, Item::Fin(channel)),
             Input::Exited(exit) => {
                 if self.exit.is_none() {
-                    self.on_output(Item::Exit(exit));
+                    self.on_output(now, Item::Exit(exit));
                     self.exit = Some(exit);
                 }
             }
@@ -170,14 +171,6 @@ impl Server {
         }
     }
 
-    /// Whether [`Input::Output`] is taken now: if not, stop reading from the application.
-    pub fn has_room(&self) -> bool {
-        match self.state {
-            State::Ended(_) => false,
-            State::Unmet { .. } | State::Attached(_) | State::Detached { .. } => self.outbox.has_room(),
-        }
-    }
-
     /// The instance.
     pub fn instance(&self) -> InstanceId {
         self.instance
@@ -212,7 +205,8 @@ impl Server {
             let oldest = self.attaching.pop_front().expect("the bound is at least one");
             self.effects.push_back(Effect::Close(oldest.transport, None));
         }
-        self.attaching.push_back(Attaching { transport, until: now + self.config.hello_timeout });
+        let until = now + self.config.hello_timeout;
+        self.attaching.push_back(Attaching { transport, since: now, until });
     }
 
     fn on_news(&mut self, now: Time, transport: TransportId, news: News) {
@@ -252,9 +246,12 @@ impl Server {
         match news {
             News::Heard => {}
             News::Frame(Frame::Hello(hello)) => {
-                self.attaching.remove(place);
-                match self.judge(&hello) {
-                    Ok(()) => self.attach(now, transport, hello),
+                let since = self.attaching.remove(place).map_or(now, |attaching| attaching.since);
+                match self.judge(now, &hello) {
+                    Ok(()) => {
+                        self.outbox.greeted(now.since(since));
+                        self.attach(now, transport, hello);
+                    }
                     Err(refusal) => {
                         self.effects.push_back(Effect::Close(transport, Some(Frame::Refused(refusal))));
                     }
@@ -277,7 +274,7 @@ impl Server {
     }
 
     /// Whether a Hello may attach; where it may, the outbox stands where the client wants it.
-    fn judge(&mut self, hello: &Hello) -> Result<(), Refusal> {
+    fn judge(&mut self, now: Time, hello: &Hello) -> Result<(), Refusal> {
         let host = self.config.host;
         let refuse = |reason, message: String| Err(Refusal { reason, message, host });
         if let State::Ended(reason) = self.state {
@@ -315,7 +312,7 @@ impl Server {
         }
         // Where the client wants to go on: a newcomer starts with the oldest that is kept.
         let received = if is_newcomer { self.outbox.first() - 1 } else { hello.received };
-        match self.outbox.resume_after(received, hello.window) {
+        match self.outbox.resume_after(now, received, hello.window) {
             Ok(()) => Ok(()),
             Err(gap) => refuse(RefusalReason::Gap, gap.to_string()),
         }
@@ -371,7 +368,7 @@ impl Server {
                     self.effects.push_back(Effect::FinishInput);
                 }
             }
-            Frame::Ack(seq) => match self.outbox.acknowledge(seq) {
+            Frame::Ack(seq) => match self.outbox.acknowledge(now, seq) {
                 Ok(()) => self.end_if_all_said(),
                 Err(gap) => self.on_violation(now, gap.to_string()),
             },
@@ -412,7 +409,7 @@ impl Server {
         match bye.reason {
             ByeReason::Closed => {
                 // A last acknowledgement; one that names what was never sent changes nothing.
-                if self.outbox.acknowledge(bye.received).is_ok() {
+                if self.outbox.acknowledge(now, bye.received).is_ok() {
                     self.end_if_all_said();
                 }
                 self.end(GoneReason::Closed);
@@ -428,13 +425,13 @@ impl Server {
         self.drop_link(now, Some(bye), Cause::Violation(what));
     }
 
-    fn on_output(&mut self, item: Item) {
+    fn on_output(&mut self, now: Time, item: Item) {
         match self.state {
             State::Ended(_) => {}
             // After the program's end nothing of it can come.
             State::Unmet { .. } | State::Attached(_) | State::Detached { .. } => {
                 if self.exit.is_none() {
-                    self.outbox.push(item);
+                    self.outbox.push(now, item);
                 }
             }
         }

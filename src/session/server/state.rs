@@ -55,5 +55,7 @@ pub(super) enum Absence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Attaching {
     pub(super) transport: TransportId,
+    /// When it was sent the preamble.
+    pub(super) since: Time,
     pub(super) until: Time,
 }

@@ -8,6 +8,7 @@
 //! due      how long whoever waits has to
 //! wish     what was asked for was done
 //! comeback when a client may try to come back, and when it must
+//! wait     how long what is said waits behind what was said before
 //! ```
 //!
 //! What clients say is judged here.
@@ -18,6 +19,7 @@ mod launch;
 mod life;
 mod server;
 mod truth;
+mod wait;
 mod wish;
 
 use std::fmt;
@@ -32,6 +34,7 @@ use reattach::proto::{GoneReason, ProgramExit};
 use reattach::session::client::{Cause, Closed, Refused, Status};
 use reattach::session::{First, Time};
 pub(super) use truth::{Paper, ServerTruth, garbled};
+pub(super) use wait::Queues;
 pub(super) use wish::Wishes;
 
 use super::{ClientId, ServerId, World};
@@ -200,6 +203,7 @@ impl<K: Kit> World<'_, K> {
             format!("client {name} was announced as {} and is {}", process.status, machine.status())
         });
         if process.status.is_attached() {
+            Self::note_pace(&mut self.goals, outbox, &self.scenario.setting);
             let now = self.now + self.weather.laptop_clock;
             let until = process.life.until();
             let due = machine.poll_timeout();

@@ -59,6 +59,7 @@ impl<K: Kit> World<'_, K> {
         };
         let machine = machine.inner();
         if let Some(transport) = attached {
+            Self::note_pace(&mut self.goals, machine.outbox(), &self.scenario.setting);
             let latest = self.now + self.host.clock + SILENCE_MAX;
             let due = machine.poll_timeout();
             self.checks.judge(
