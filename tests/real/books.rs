@@ -10,6 +10,9 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use reattach::io::clock::Clock;
+use reattach::session::Time;
+
 use crate::place::{becomes_so, wait};
 use crate::processes::{children, running};
 
@@ -74,7 +77,16 @@ impl Holdings {
 
 /// The books of a client and its server.
 #[derive(Clone, Default)]
-pub(crate) struct Books(Arc<Mutex<Option<Page>>>);
+pub(crate) struct Books(Arc<Mutex<Leaf>>);
+
+/// What there is of them.
+#[derive(Default)]
+enum Leaf {
+    #[default]
+    Blank,
+    Written(Page),
+    Balanced,
+}
 
 /// Who held what when the books were opened.
 struct Page {
@@ -94,7 +106,10 @@ pub(crate) enum Standing {
 
 /// Looks that must agree before a moment is quiet, and the time between two.
 const LOOKS: usize = 3;
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
+const LOOK_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long a test is held up until it is quiet: most cut a link as soon as there is one.
+const QUIET_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Books {
     /// Opens them as soon as it is quiet.
@@ -112,7 +127,7 @@ impl Books {
                 if let (Some((events, held)), LOOKS..) = (&seen, agreed) {
                     let mut holders = vec![("client", client, held.clone())];
                     holders.extend(server_of(client).map(|pid| ("server", pid, Holdings::of(pid))));
-                    *books.0.lock().unwrap() = Some(Page { events: *events, holders });
+                    *books.0.lock().unwrap() = Leaf::Written(Page { events: *events, holders });
                     return;
                 }
                 last = seen;
@@ -121,11 +136,24 @@ impl Books {
         });
     }
 
+    /// Waits until they are open, for some time; not for those of a client that is not attached.
+    pub(crate) fn wait_open(&self, stands: impl Fn() -> Standing) {
+        let (clock, is_blank) = (Clock::new(), || matches!(*self.0.lock().unwrap(), Leaf::Blank));
+        while is_blank()
+            && matches!(stands(), Standing::Attached(_))
+            && clock.now() < Time::ZERO + QUIET_PATIENCE
+        {
+            wait(LOOK_PAUSE / 2);
+        }
+    }
+
     /// Waits until a client that has come back holds no more than at first, and its server neither; says
     /// what is held, if that never comes. Who is on the way, or has ended, is not looked at.
     pub(crate) fn excess(&self, stands: impl Fn() -> Standing) -> Option<String> {
-        let mut page = self.0.lock().unwrap();
-        let Page { events, holders } = page.as_ref()?;
+        let mut leaf = self.0.lock().unwrap();
+        let Leaf::Written(Page { events, holders }) = &*leaf else {
+            return None;
+        };
         let has_come_back = || matches!(stands(), Standing::Attached(now) if now > *events);
         if !has_come_back() {
             return None;
@@ -139,7 +167,7 @@ impl Books {
             more = holders.iter().filter_map(beyond).collect();
             more.is_empty() || !has_come_back()
         });
-        *page = None;
+        *leaf = Leaf::Balanced;
         (!is_balanced).then(|| format!("more is held than after the first attach: {}", more.join("; ")))
     }
 }
@@ -190,7 +218,7 @@ mod tests {
             assert_eq!(lines.next().unwrap().unwrap(), "begun");
             let before = Holdings::of(shell.id());
             let page = Page { events: 1, holders: vec![("client", shell.id(), before.clone())] };
-            let books = Books(Arc::new(Mutex::new(Some(page))));
+            let books = Books(Arc::new(Mutex::new(Leaf::Written(page))));
             for _ in 0..2 {
                 input.write_all(b"word\n").unwrap();
                 assert_eq!(lines.next().unwrap().unwrap(), "done");

@@ -174,14 +174,24 @@ impl Client {
         self.input = None;
     }
 
+    /// Waits for that, and until the books are open of a client that is attached: what its test does next
+    /// may be the end of its link.
+    fn wait_for<R>(&self, what: &str, look: impl FnMut(&All) -> Option<R>) -> R {
+        let found = self.heard.wait_for(what, look);
+        self.books.wait_open(|| self.heard.lock().standing());
+        found
+    }
+
     /// Waits for the next change to that state.
     pub(crate) fn until(&mut self, state: &str) -> Event {
-        let seen = &mut self.seen;
-        self.heard.wait_for(state, |all| {
-            let found = all.events[*seen..].iter().position(|event| event.state == state)?;
-            *seen += found + 1;
-            Some(all.events[*seen - 1].clone())
-        })
+        let mut seen = self.seen;
+        let event = self.wait_for(state, |all| {
+            let found = all.events[seen..].iter().position(|event| event.state == state)?;
+            seen += found + 1;
+            Some(all.events[seen - 1].clone())
+        });
+        self.seen = seen;
+        event
     }
 
     /// All changes so far.
@@ -214,7 +224,7 @@ impl Client {
 
     /// Waits until so many lines of standard error contain `part`.
     pub(crate) fn until_said(&self, times: usize, part: &str) {
-        self.heard.wait_for(part, |all| {
+        self.wait_for(part, |all| {
             let count = all.said.iter().filter(|line| line.contains(part)).count();
             (count >= times).then_some(())
         });
@@ -223,7 +233,7 @@ impl Client {
     /// Waits until that many bytes of output have come, and gives what `take` makes of all of them.
     pub(crate) fn heard<R>(&self, bytes: usize, take: impl FnOnce(&[u8]) -> R) -> R {
         let mut take = Some(take);
-        self.heard.wait_for(&format!("{bytes} bytes of output"), |all| {
+        self.wait_for(&format!("{bytes} bytes of output"), |all| {
             (all.output.len() >= bytes).then(|| (take.take().unwrap())(&all.output))
         })
     }
@@ -237,7 +247,7 @@ impl Client {
 
     /// Waits until the output ends with this.
     pub(crate) fn hears_last(&self, expected: &str) {
-        self.heard.wait_for(expected, |all| all.output.ends_with(expected.as_bytes()).then_some(()));
+        self.wait_for(expected, |all| all.output.ends_with(expected.as_bytes()).then_some(()));
     }
 
     /// Bytes of output so far.
