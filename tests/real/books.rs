@@ -16,9 +16,14 @@ use reattach::session::Time;
 use crate::place::{becomes_so, wait};
 use crate::processes::{children, running};
 
-/// What a process holds, by names; empty where the kernel does not tell, or there is no such process.
+/// What a process holds; nothing where the kernel does not tell, or there is no such process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Holdings(BTreeMap<String, usize>);
+pub(crate) struct Holdings {
+    /// By names.
+    counts: BTreeMap<String, usize>,
+    /// The names of those that live: one link may be another program's than the next.
+    children: Vec<String>,
+}
 
 /// What is made when it is first needed, and kept: smol's reactor and the thread that drives it, and a
 /// server's eyes on its files.
@@ -53,25 +58,30 @@ impl Holdings {
         for child in children(pid) {
             let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
             if let Some((name, state)) = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(") ")) {
-                let what = if state.starts_with('Z') { "zombie" } else { "child" };
-                holdings.add(format!("{what} {name}"));
+                match state.starts_with('Z') {
+                    true => holdings.add(format!("zombie {name}")),
+                    false => holdings.children.push(name.to_owned()),
+                }
             }
         }
         holdings
     }
 
     fn add(&mut self, name: String) {
-        *self.0.entry(name).or_default() += 1;
+        *self.counts.entry(name).or_default() += 1;
     }
 
     /// What there is more of than before, by name.
     pub(crate) fn beyond(&self, before: &Holdings) -> Vec<String> {
         let allowed = |name: &str| {
-            let before = before.0.get(name).copied().unwrap_or(0);
+            let before = before.counts.get(name).copied().unwrap_or(0);
             if ONCE.contains(&name) { before.max(1) } else { before }
         };
-        let more = self.0.iter().filter(|(name, count)| **count > allowed(name));
-        more.map(|(name, count)| format!("{count} x {name} ({} before)", allowed(name))).collect()
+        let more = self.counts.iter().filter(|(name, count)| **count > allowed(name));
+        let more = more.map(|(name, count)| format!("{count} x {name} ({} before)", allowed(name)));
+        let children = (self.children.len() > before.children.len())
+            .then(|| format!("the children {:?} ({:?} before)", self.children, before.children));
+        more.chain(children).collect()
     }
 }
 
@@ -204,7 +214,7 @@ mod tests {
     fn whatever_a_process_leaves_behind_each_time_is_named() {
         for (leak, named) in [
             (r#"eval "exec $next</dev/zero""#, "3 x descriptor /dev/zero (1 before)"),
-            ("sleep 600 &", "2 x child sleep (0 before)"),
+            ("sleep 600 &", r#"the children ["sleep", "sleep"] ([] before)"#),
         ] {
             let script = format!(
                 "exec 4</dev/zero; next=5; echo begun; \
