@@ -167,7 +167,7 @@ impl<K: Kit> World<'_, K> {
     /// News of the link of the current attempt.
     fn client_current_news(&mut self, client: ClientId, link: LinkId, news: News) {
         let (now, attempt) = (self.laptop_now(), self.links[link as usize].attempt);
-        let opens = matches!(news, News::Started | News::Preamble);
+        let opens = matches!(news, News::Started(_) | News::Preamble);
         let greets = news == News::Preamble;
         if let News::Frame(Frame::Pong(nonce)) = news {
             let sleeps = self.is_suspended(client);

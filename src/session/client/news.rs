@@ -18,7 +18,7 @@ const SEQ_MAX: Seq = 1 << 62;
 
 impl Client {
     pub(super) fn on_news(&mut self, now: Time, news: News) {
-        if let News::Started | News::Preamble = news {
+        if let News::Started(_) | News::Preamble = news {
             self.on_through(now);
         }
         match (&mut self.state, news) {

@@ -9,7 +9,7 @@ use crate::proto::limits::{
 fn attached_after(open: Duration, answer: Duration) -> (Client, Time) {
     let mut client = connecting(config());
     let opened_at = at(0) + open;
-    news(&mut client, opened_at, News::Started);
+    news(&mut client, opened_at, News::Started(None));
     news(&mut client, opened_at, News::Preamble);
     transmit(&mut client);
     let (now, welcome) = (opened_at + answer, welcome(&client));
