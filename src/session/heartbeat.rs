@@ -230,10 +230,10 @@ mod tests {
     fn the_first_answer_to_the_last_probe_tells_how_far_it_is() {
         let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
         assert_eq!(heartbeat.answered(at(1), 0), None, "nobody has asked");
-        assert_eq!([heartbeat.beat(at(5)), heartbeat.beat(at(10))], [Beat::Probe(1), Beat::Probe(2)]);
-        assert_eq!(heartbeat.answered(at(11), 1), None, "it took six seconds, or the other one was faster");
-        assert_eq!(heartbeat.answered(at(12), 2), Some(2 * SECOND));
-        assert_eq!(heartbeat.answered(at(13), 2), None);
+        assert_eq!([heartbeat.beat(at(6)), heartbeat.beat(at(11))], [Beat::Probe(1), Beat::Probe(2)]);
+        assert_eq!(heartbeat.answered(at(12), 1), None, "it took six seconds, or the other one was faster");
+        assert_eq!(heartbeat.answered(at(13), 2), Some(2 * SECOND));
+        assert_eq!(heartbeat.answered(at(14), 2), None);
     }
 
     #[test]
