@@ -13,7 +13,7 @@ use futures::StreamExt;
 use futures::future::LocalBoxFuture;
 use futures::stream::FuturesUnordered;
 use rustix::io::Errno;
-use smol::future::or;
+use smol::future::{or, yield_now};
 
 use super::bell::Bell;
 use super::comeback_args::Switch;
@@ -29,7 +29,7 @@ use crate::client::{Client, Closed, NetworkChanges, Received, Status, Target};
 use crate::io::mode::Modes;
 use crate::io::stdio::Source;
 use crate::io::{reactor, room};
-use crate::proto::limits::WRITE_BYTES_MAX;
+use crate::proto::limits::{DELIVERIES_MAX, WRITE_BYTES_MAX};
 use crate::proto::verdict::EXIT_NOT_RUNNING;
 use crate::proto::{Channel, ProgramExit};
 
@@ -130,20 +130,20 @@ async fn connect(args: &ConnectArgs) -> io::Result<Ending> {
     }
     let mut traffic: FuturesUnordered<LocalBoxFuture<'_, Ending>> = FuturesUnordered::new();
     let echo = Echo::remember();
-    traffic.push(Box::pin(obey(client.clone(), wishes, echo.clone())));
     traffic.push(Box::pin(pump_input(client.clone(), &mut input, &listener, args.install.install)));
     traffic.push(Box::pin(pump_output(client.clone(), &mut outputs, &listener)));
     traffic.push(Box::pin(never_attached(client.clone())));
     traffic.push(Box::pin(answer_bell(client.clone(), args.target(), echo.clone())));
     if args.network_notices == Switch::On {
-        traffic.push(Box::pin(heed_network(client.clone(), echo)));
+        traffic.push(Box::pin(heed_network(client.clone(), echo.clone())));
     }
     let ended = async { traffic.next().await.expect("some of them never end by themselves") };
-    let ending = or(ended, async {
+    let worked = or(ended, async {
         while session.next().await.is_some() {}
         pending().await
-    })
-    .await;
+    });
+    // Asked before each turn of all the others, whatever the wire brings.
+    let ending = or(obey(client.clone(), wishes, echo), worked).await;
     drop(traffic);
     let is_not_found = offer::is_due(&client.last_change());
     if is_lost(&ending) && !(is_not_found && offer::is_made(args)) {
@@ -273,8 +273,9 @@ async fn move_some(
         return Ok(false);
     };
     let mut next = Some(first);
-    let mut queued = 0;
+    let (mut queued, mut taken) = (0, 0);
     while let Some(delivery) = next.take() {
+        taken += 1;
         match delivery {
             Received::Data(Channel::Output, bytes) => {
                 queued += bytes.len();
@@ -291,6 +292,11 @@ async fn move_some(
                 poll_fn(|cx| outputs.poll_flush_output(cx)).await?;
                 outputs.finish(channel);
             }
+        }
+        if taken == DELIVERIES_MAX {
+            // Who sends empty messages without an end must not keep everything else from its turn.
+            yield_now().await;
+            break;
         }
         if queued < WRITE_BYTES_MAX {
             next = client.try_receive();

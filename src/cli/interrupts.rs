@@ -3,8 +3,9 @@
 
 use std::io;
 
-use async_signal::{Signal, Signals};
-use futures::StreamExt;
+use rustix::process::Signal;
+
+use crate::io::signals::Signals;
 
 /// What a signal means for a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,25 +32,18 @@ impl Wishes {
     /// If the system does not let us.
     pub fn catch() -> io::Result<Self> {
         let ignored = ignored_at_start();
-        let forwarded = [Signal::Int, Signal::Term, Signal::Hup, Signal::Quit];
+        let forwarded = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
         // What our caller ignores is ignored: `nohup`, and a shell's jobs in the background.
-        let forwarded = forwarded.into_iter().filter(|signal| ignored & (1 << (*signal as i32 - 1)) == 0);
-        // SIGCHLD only so that it is not ignored: else the system keeps no exit status for us.
-        let ours = [Signal::Usr1, Signal::Cont, Signal::Child];
-        Ok(Wishes { signals: Signals::new(forwarded.chain(ours))? })
+        let forwarded = forwarded.into_iter().filter(|signal| ignored & (1 << (signal.as_raw() - 1)) == 0);
+        Ok(Wishes { signals: Signals::catch(forwarded.chain([Signal::USR1, Signal::CONT]))? })
     }
 
     /// The next one.
     pub async fn next(&mut self) -> Wish {
-        loop {
-            match self.signals.next().await {
-                Some(Ok(Signal::Usr1)) => return Wish::NetworkUp,
-                Some(Ok(Signal::Cont)) => return Wish::Woken,
-                Some(Ok(Signal::Child)) => {}
-                Some(Ok(signal)) => return Wish::Forward(signal as i32),
-                Some(Err(error)) => log::warn!("a signal was missed: {error}"),
-                None => std::future::pending().await,
-            }
+        match self.signals.next().await {
+            Signal::USR1 => Wish::NetworkUp,
+            Signal::CONT => Wish::Woken,
+            signal => Wish::Forward(signal.as_raw()),
         }
     }
 }
@@ -65,7 +59,7 @@ fn ignored_at_start() -> u64 {
 /// Ends this process as that signal would have; by an exit code of 128 and its number, if that
 /// cannot be, or if the signal ends nobody.
 pub fn die_by(signal: i32) -> ! {
-    use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
+    use rustix::process::{Resource, Rlimit, getpid, kill_process, setrlimit};
 
     if ends_by_default(signal) {
         // The fault was the hosted program's, and so is the core dump.
@@ -82,8 +76,6 @@ pub fn die_by(signal: i32) -> ! {
 /// Whether a process that does nothing about this signal is ended by it. The number comes from the other
 /// side, where it may mean nothing: a signal that stops, or is ignored, is none that a program ended by.
 fn ends_by_default(signal: i32) -> bool {
-    use rustix::process::Signal;
-
     // Those that the system's library keeps for itself have no name, and are none of a program's.
     match Signal::from_named_raw(signal) {
         Some(Signal::STOP | Signal::TSTP | Signal::TTIN | Signal::TTOU | Signal::CONT) => false,
@@ -103,8 +95,6 @@ fn exit_code(signal: i32) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use rustix::process::Signal;
-
     use super::*;
 
     #[test]

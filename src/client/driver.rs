@@ -73,9 +73,8 @@ impl Driver {
             *was_told = true;
             shared.port.lock().machine.handle_input(now, Input::Transport(attempt, news));
         };
-        if transport.link.poll_news(cx, |news| tell(told(news))) {
-            return true;
-        }
+        let more = transport.link.poll_news(cx, |news| tell(told(news)));
+        // Also while bytes come without an end: whoever was left behind may write them.
         let news = transport.poll_process(cx);
         let note = transport.note.take();
         match news {
@@ -101,7 +100,7 @@ impl Driver {
                     shared.port.lock().machine.remark = Some(note);
                     true
                 }
-                None => false,
+                None => more,
             },
         }
     }

@@ -159,6 +159,7 @@ mod marked {
     use smol::future::or;
 
     use super::*;
+    use crate::io::aside;
     use crate::io::child::session_number;
     use crate::io::polled::Polled;
     use crate::proto::limits::{ENVIRONMENT_BYTES_MAX, KIN_ROUNDS_MAX, TRANSPORT_GRACE};
@@ -168,7 +169,7 @@ mod marked {
         for _ in 0..KIN_ROUNDS_MAX {
             let sought = mark.clone();
             // Some hundred files are read.
-            let found = smol::unblock(move || find(&sought)).await;
+            let found = aside::run(move || find(&sought)).await;
             if found.is_empty() {
                 return;
             }

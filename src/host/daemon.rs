@@ -74,7 +74,7 @@ pub async fn run<A: Application>(
     let stopped = async {
         let reason = stop.await;
         port.apply(|server, now| server.handle_input(now, Input::Stop(reason)));
-        None
+        pending().await
     };
     let accepted = async {
         accept(doorway, attached).await;
@@ -83,7 +83,6 @@ pub async fn run<A: Application>(
     // Each is woken for itself only: what is looked at for nothing costs more than a keystroke.
     let mut server: FuturesUnordered<LocalBoxFuture<'_, _>> = FuturesUnordered::new();
     server.push(Box::pin(driven));
-    server.push(Box::pin(stopped));
     server.push(Box::pin(accepted));
     let application = host(application, Session::new(Arc::clone(&port), signalled));
     let mut application = FuturesUnordered::from_iter([Box::pin(application)]);
@@ -94,11 +93,12 @@ pub async fn run<A: Application>(
             }
         }
     };
-    let (reason, links) = or(ended, async {
+    let worked = or(ended, async {
         application.next().await;
         pending().await
-    })
-    .await;
+    });
+    // Asked before each turn of all the others, whatever the wire brings.
+    let (reason, links) = or(stopped, worked).await;
     drop(server);
     // A little more than the application has for itself: what it says last is not waited for twice.
     let grace = async {

@@ -9,8 +9,9 @@
 use std::future::pending;
 use std::io;
 
-use async_signal::{Signal, Signals};
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use rustix::process::Signal;
 use smol::Timer;
 use smol::channel::{Sender, bounded, unbounded};
 use smol::future::or;
@@ -32,6 +33,7 @@ use super::sockets::Right;
 use super::spawn::ready_line;
 use super::sweep::sweep;
 use crate::io::clock::Clock;
+use crate::io::signals::Signals;
 use crate::io::{random, reactor};
 use crate::proto::limits::{LOOK_INTERVAL, RELEASE_WAIT, STARTER_WAIT};
 use crate::proto::{GoneReason, InstanceId};
@@ -168,8 +170,10 @@ impl Life {
         let (ask, asked) = bounded(1);
         let calls = Calls { asked, used: users };
         let config = ServerConfig { host, ..self.config.clone() };
-        let stop = or(told_to_stop(signals, place, seat, instance, ask), async {
-            keeper.watch(&calls).await;
+        // The one is asked before each turn, the other only when it is woken.
+        let mut keeping = FuturesUnordered::from_iter([Box::pin(keeper.watch(&calls))]);
+        let stop = or(told_to_stop(signals, place, seat, instance, ask), async move {
+            keeping.next().await;
             pending().await
         });
         let ended = daemon::run(doorway, application, config, instance, seat, stop).await;
@@ -306,10 +310,9 @@ fn leave(keeper: &Keeper<'_>) {
 /// Before the lock, which others see, and the application, which would be left behind by a signal that
 /// nobody handles.
 ///
-/// All that a starter may have ignored: what is caught here is not ignored by the program. SIGCHLD only so
-/// that it is not ignored: else the system keeps no exit status for us.
+/// All that a starter may have ignored: what is caught here is not ignored by the program.
 fn handle_signals() -> Result<Signals, Stillborn> {
-    Signals::new([Signal::Term, Signal::Int, Signal::Hup, Signal::Quit, Signal::Child])
+    Signals::catch([Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT])
         .map_err(|error| Stillborn::Other(format!("signals cannot be handled: {error}")))
 }
 
@@ -329,9 +332,9 @@ async fn told_to_stop(
     instance: InstanceId,
     ask: Sender<()>,
 ) -> GoneReason {
-    while let Some(signal) = signals.next().await {
-        match signal {
-            Ok(Signal::Term | Signal::Int) => {
+    loop {
+        match signals.next().await {
+            Signal::TERM | Signal::INT => {
                 let directory = place.find().ok().flatten();
                 let directory = directory.as_ref();
                 let intent = directory.and_then(|directory| Ending::read_intent(place, directory));
@@ -349,13 +352,11 @@ async fn told_to_stop(
                 let ours = ours.filter(|intent| intent.reason != GoneReason::Replaced || !is_abandoned());
                 return ours.map_or(GoneReason::Stopped, |intent| intent.reason);
             }
-            Ok(Signal::Hup) => {
+            Signal::HUP => {
                 // Of some at once, one is as good as all.
                 let _ = ask.try_send(());
             }
-            Ok(_) => {}
-            Err(error) => log::warn!("a signal was not understood: {error}"),
+            _ => {}
         }
     }
-    pending().await
 }

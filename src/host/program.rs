@@ -18,7 +18,7 @@ use futures::stream::FuturesUnordered;
 use rustix::process::{Pid, Signal};
 use smol::Timer;
 use smol::channel::{Receiver, bounded};
-use smol::future::or;
+use smol::future::{or, yield_now};
 
 use super::agent::VARIABLE as AGENT;
 use super::application::{Application, Delivery, Session};
@@ -28,8 +28,8 @@ use crate::io::child::{Waiting, ended, program_exit, signal_group};
 use crate::io::pipe;
 use crate::io::stdio::{Sink, Source};
 use crate::proto::limits::{
-    APP_GRACE, CHUNK_BYTES, NARROW_PIPE_BYTES, OUTPUT_GRACE, PIPE_HELD_BYTES_MAX, SEARCH_PATH_LETTERS_MAX,
-    WRITE_BYTES_MAX,
+    APP_GRACE, CHUNK_BYTES, DELIVERIES_MAX, NARROW_PIPE_BYTES, OUTPUT_GRACE, PIPE_HELD_BYTES_MAX,
+    SEARCH_PATH_LETTERS_MAX, WRITE_BYTES_MAX,
 };
 use crate::proto::{Channel, ProgramExit};
 
@@ -198,8 +198,9 @@ async fn pump_input(session: &Session, input: Sink) {
     let mut input = Some(input);
     while let Some(first) = session.receive().await {
         let mut next = Some(first);
-        let mut queued = 0;
+        let (mut queued, mut taken) = (0, 0);
         while let Some(delivery) = next.take() {
+            taken += 1;
             match delivery {
                 Delivery::Message(bytes) => {
                     if let Some(input) = &mut input {
@@ -213,6 +214,11 @@ async fn pump_input(session: &Session, input: Sink) {
                     flush(session, &mut input).await;
                     input = None;
                 }
+            }
+            if taken == DELIVERIES_MAX {
+                // Who sends empty messages without an end must not keep everything else from its turn.
+                yield_now().await;
+                break;
             }
             if queued < WRITE_BYTES_MAX {
                 next = session.try_receive();

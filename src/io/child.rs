@@ -71,7 +71,7 @@ pub async fn ended(pid: Pid, waiting: Waiting) -> io::Result<()> {
 
 async fn ended_on_thread(pid: Pid) -> io::Result<()> {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    smol::unblock(move || {
+    super::aside::run(move || {
         rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::Pid(pid), options))?;
         Ok(())
     })

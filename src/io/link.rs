@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use super::framed::{FrameReader, FrameWriter, Incoming};
 use super::polled::Polled;
 use crate::proto::Frame;
-use crate::proto::limits::FILLS_MAX;
+use crate::proto::limits::{FILLS_MAX, FRAMES_MAX};
 
 /// News of a transport.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub enum LinkNews {
 pub struct Link {
     reader: FrameReader,
     writer: FrameWriter,
+    /// Not all that was read was told.
+    has_untold: bool,
     /// Nothing more can be read.
     read_over: bool,
     /// Nothing more can be written.
@@ -54,6 +56,7 @@ impl Link {
         Link {
             reader,
             writer,
+            has_untold: false,
             read_over: false,
             write_over: false,
             is_over: false,
@@ -87,14 +90,16 @@ impl Link {
         self
     }
 
-    /// Reads what is there and tells it; true if there may be more at once.
+    /// Reads what is there and tells it, as far as its bound; true if there may be more at once.
     pub fn poll_news(&mut self, cx: &mut Context<'_>, mut tell: impl FnMut(LinkNews)) -> bool {
         let lender_ended = self.lender.as_ref().is_some_and(|lender| lender.poll_readable(cx).is_ready());
+        let mut frames_left = FRAMES_MAX;
         if lender_ended {
             // Its end is told beside the bytes, and what was written before it came before it.
             self.reader.ask_again();
+            frames_left = usize::MAX;
         }
-        let more = self.poll_some_news(cx, &mut tell);
+        let more = self.poll_some_news(cx, &mut tell, frames_left);
         if lender_ended {
             self.end(&mut tell, LinkNews::Ended);
         } else if self.read_over && !self.is_over && self.poll_output_ended(cx) {
@@ -116,23 +121,33 @@ impl Link {
         self.write_over || (!self.is_patient && self.writer.poll_gone(cx).is_ready())
     }
 
-    /// As much as is read in one turn.
-    fn poll_some_news(&mut self, cx: &mut Context<'_>, tell: &mut impl FnMut(LinkNews)) -> bool {
+    /// As much as is read in one round, and no more frames than may be told in it.
+    fn poll_some_news(
+        &mut self,
+        cx: &mut Context<'_>,
+        tell: &mut impl FnMut(LinkNews),
+        mut frames_left: usize,
+    ) -> bool {
         for _ in 0..FILLS_MAX {
             if self.read_over {
                 return false;
             }
-            match self.reader.poll_fill(cx) {
-                Poll::Pending => return false,
-                Poll::Ready(Ok(0)) if self.by_halves && !self.reader.has_part() => {
-                    self.read_over = true;
-                    tell(LinkNews::InputEnded);
+            if !self.has_untold {
+                match self.reader.poll_fill(cx) {
+                    Poll::Pending => return false,
+                    Poll::Ready(Ok(0)) if self.by_halves && !self.reader.has_part() => {
+                        self.read_over = true;
+                        tell(LinkNews::InputEnded);
+                    }
+                    Poll::Ready(Ok(0) | Err(_)) => self.end(tell, LinkNews::Ended),
+                    Poll::Ready(Ok(_)) => {
+                        tell(LinkNews::Heard);
+                        self.has_untold = true;
+                    }
                 }
-                Poll::Ready(Ok(0) | Err(_)) => self.end(tell, LinkNews::Ended),
-                Poll::Ready(Ok(_)) => {
-                    tell(LinkNews::Heard);
-                    self.tell_incoming(tell);
-                }
+            }
+            if self.has_untold && !self.tell_incoming(tell, &mut frames_left) {
+                return true;
             }
         }
         true
@@ -141,22 +156,32 @@ impl Link {
     /// Tells what has come, to the last byte: for an other side that is known to have ended, whose
     /// end may have been noticed before what it wrote last. A turn's reads take more than pipes hold;
     /// what is more than that comes from somebody whom it left behind, and might never end.
-    pub fn poll_last_news(&mut self, cx: &mut Context<'_>, tell: impl FnMut(LinkNews)) {
+    pub fn poll_last_news(&mut self, cx: &mut Context<'_>, mut tell: impl FnMut(LinkNews)) {
         self.reader.ask_again();
-        self.poll_news(cx, tell);
+        self.poll_some_news(cx, &mut tell, usize::MAX);
     }
 
-    fn tell_incoming(&mut self, tell: &mut impl FnMut(LinkNews)) {
-        loop {
+    /// Tells what was read; true if that was all of it, and not only as many frames as are left.
+    fn tell_incoming(&mut self, tell: &mut impl FnMut(LinkNews), frames_left: &mut usize) -> bool {
+        while *frames_left > 0 {
             match self.reader.next_incoming() {
                 Ok(Some(Incoming::Preamble)) => tell(LinkNews::Preamble),
-                Ok(Some(Incoming::Frame(frame))) => tell(LinkNews::Frame(frame)),
-                Ok(None) => return,
+                Ok(Some(Incoming::Frame(frame))) => {
+                    *frames_left -= 1;
+                    tell(LinkNews::Frame(frame));
+                }
+                Ok(None) => {
+                    self.has_untold = false;
+                    return true;
+                }
                 Err(what) => {
-                    return self.end(tell, LinkNews::Garbled(what));
+                    self.has_untold = false;
+                    self.end(tell, LinkNews::Garbled(what));
+                    return true;
                 }
             }
         }
+        false
     }
 
     /// Writes frames as long as `next` gives some and the transport takes them; true if there may
@@ -267,7 +292,10 @@ mod tests {
             // More than the three turns below take; how much was read is the file's position.
             let mut bytes = BytesMut::new();
             while bytes.len() <= 3 * TURN_BYTES {
-                encode_head(&Frame::Pong(1), &mut bytes);
+                let payload = Bytes::from_static(&[7; 1 << 10]);
+                let data = Frame::Data { channel: Channel::Input, seq: 1, payload };
+                let payload = encode_head(&data, &mut bytes).unwrap();
+                bytes.extend_from_slice(&payload);
             }
             let mut file = tempfile::tempfile().unwrap();
             file.write_all(&bytes).unwrap();
@@ -295,6 +323,33 @@ mod tests {
             }
             link.poll_last_news(&mut cx, drop);
             assert!((1..=TURN_BYTES).contains(&read_bytes()));
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn the_smallest_frames_are_told_some_at_a_time_and_all_of_them_at_the_end() {
+        reactor::block_on(async {
+            let (far, near) = pipe().unwrap();
+            pipes::widen(&near);
+            let mut bytes = BytesMut::new();
+            const COUNT: usize = 5 * FRAMES_MAX / 2;
+            (0..COUNT).for_each(|_| drop(encode_head(&Frame::Pong(1), &mut bytes)));
+            assert_eq!(rustix::io::write(&near, &bytes), Ok(bytes.len()));
+            let [far, near] = [far, near].map(|fd| Polled::new(fd).unwrap());
+            let mut link = Link::new(FrameReader::at_once(far), FrameWriter::new(near));
+            let mut told = |is_last| {
+                let mut count = 0;
+                let mut cx = Context::from_waker(std::task::Waker::noop());
+                let tell = |news| count += usize::from(matches!(news, LinkNews::Frame(_)));
+                match is_last {
+                    false => assert!(link.poll_news(&mut cx, tell), "nothing more would be asked for"),
+                    true => link.poll_last_news(&mut cx, tell),
+                }
+                count
+            };
+            assert_eq!(told(false), FRAMES_MAX);
+            assert_eq!(told(true), COUNT - FRAMES_MAX);
         })
         .unwrap();
     }

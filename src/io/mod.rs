@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! alarm       a timer that follows a machine's deadline
+//! aside       work that blocks, on a thread beside
 //! child       the end of a child process
 //! clock       what time it is
 //! fd          bytes in and out of descriptors, in bulk
@@ -20,6 +21,7 @@
 //! reactor     a thread that waits for all of its tasks at once
 //! resident    how much memory processes hold
 //! room        whether the system lets us open enough files
+//! signals     what the user, or the system, wants of this process
 //! sleep       a time to come that a task can wait for
 //! stdio       our own standard streams, and those of children
 //! surroundings  how a program is to be run
@@ -30,6 +32,7 @@
 //! What is said and when is left to the machines; which processes and files there are, to the host.
 
 pub mod alarm;
+pub mod aside;
 pub mod child;
 pub mod clock;
 pub mod fd;
@@ -48,6 +51,7 @@ pub mod random;
 pub mod reactor;
 pub mod resident;
 pub mod room;
+pub mod signals;
 pub mod sleep;
 pub mod stdio;
 pub mod surroundings;

@@ -29,6 +29,11 @@ impl Sleep {
         }
     }
 
+    /// Whether making another in its place costs no system call.
+    pub fn is_cheap(&self) -> bool {
+        matches!(self, Sleep::Here(..))
+    }
+
     fn take_back(&mut self) {
         if let Sleep::Here(at, key) = self
             && let Some((key, _)) = key.take()

@@ -15,8 +15,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use smol::Task;
 
+use super::aside::{Aside, Coming};
 use super::fd::{WriteQueue, read_now};
 use super::intake::Intake;
 use super::mode::is_pipe;
@@ -30,8 +30,8 @@ enum Stream {
     Polled(Polled),
     /// A terminal, never put into non-blocking mode.
     Asked(Polled),
-    /// Whatever cannot be polled.
-    Blocking(Arc<OwnedFd>),
+    /// Whatever cannot be polled, and its thread.
+    Blocking(Arc<OwnedFd>, Aside),
 }
 
 impl Stream {
@@ -41,7 +41,7 @@ impl Stream {
         }
         match rustix::termios::isatty(&fd) {
             true => Ok(Stream::Asked(Polled::as_it_is(fd)?)),
-            false => Ok(Stream::Blocking(Arc::new(fd))),
+            false => Ok(Stream::Blocking(Arc::new(fd), Aside::default())),
         }
     }
 }
@@ -70,7 +70,7 @@ impl Source {
     ///
     /// Those of the descriptor.
     pub async fn read(&mut self) -> io::Result<Bytes> {
-        match &self.stream {
+        match &mut self.stream {
             Stream::Polled(fd) => {
                 poll_fn(|cx| self.intake.poll_read(fd, &mut self.buffer, cx)).await?;
             }
@@ -82,17 +82,17 @@ impl Source {
                         continue;
                     }
                     // A job in the background must not read; the terminal says so with an error.
-                    match read_now(fd, &mut self.buffer) {
+                    match read_now(&*fd, &mut self.buffer) {
                         // Somebody else has read it, and has made it non-blocking.
                         Err(Errno::AGAIN) => {}
                         read => break read.map(drop)?,
                     }
                 }
             }
-            Stream::Blocking(fd) => {
+            Stream::Blocking(fd, aside) => {
                 let fd = Arc::clone(fd);
                 let mut buffer = std::mem::take(&mut self.buffer);
-                let (result, buffer) = smol::unblock(move || (read_now(&*fd, &mut buffer), buffer)).await;
+                let (result, buffer) = aside.run(move || (read_now(&*fd, &mut buffer), buffer)).await;
                 self.buffer = buffer;
                 result?;
             }
@@ -147,7 +147,7 @@ pub struct Sink {
     stream: Stream,
     queue: WriteQueue,
     /// What the thread of a stream that cannot be polled has to write, and its bytes.
-    handed: Option<(Task<io::Result<()>>, usize)>,
+    handed: Option<(Coming<io::Result<()>>, usize)>,
 }
 
 impl Sink {
@@ -186,8 +186,8 @@ impl Sink {
     /// As there.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            if let Some((task, _)) = &mut self.handed {
-                let written = ready!(Pin::new(task).poll(cx));
+            if let Some((coming, _)) = &mut self.handed {
+                let written = ready!(Pin::new(coming).poll(cx));
                 self.handed = None;
                 written?;
             }
@@ -195,7 +195,7 @@ impl Sink {
                 // Not even a look at the thread on which a file is written.
                 return Poll::Ready(Ok(()));
             }
-            match &self.stream {
+            match &mut self.stream {
                 Stream::Polled(fd) => return self.queue.poll_flush(fd, cx),
                 Stream::Asked(fd) => {
                     ready!(fd.poll_writable(cx))?;
@@ -205,10 +205,10 @@ impl Sink {
                         Err(error) => return Poll::Ready(Err(error.into())),
                     }
                 }
-                Stream::Blocking(fd) => {
+                Stream::Blocking(fd, aside) => {
                     let (fd, queue) = (Arc::clone(fd), std::mem::take(&mut self.queue));
                     let bytes = queue.queued_bytes();
-                    self.handed = Some((smol::unblock(move || write_all(&fd, queue)), bytes));
+                    self.handed = Some((aside.run(move || write_all(&fd, queue)), bytes));
                 }
             }
         }
@@ -218,7 +218,7 @@ impl Sink {
     pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         match &self.stream {
             Stream::Polled(fd) => fd.poll_gone(cx).map(drop),
-            Stream::Asked(_) | Stream::Blocking(_) => Poll::Pending,
+            Stream::Asked(_) | Stream::Blocking(..) => Poll::Pending,
         }
     }
 }

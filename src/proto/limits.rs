@@ -93,8 +93,14 @@ pub const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time that one probe has after the kernel has told of a changed network.
 ///
 /// An address or a route that changed is a reason to doubt the link, and a needless new login costs
-/// less than another second of doubt.
+/// less than another second of doubt. A host that is farther away has more: see [`TIMES_SEEN`].
 pub const NETWORK_PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How much of the time that something took when it went well it gets the next time, if that is more than
+/// the usual: a round trip, for [`NETWORK_PROBE_TIMEOUT`], and a login, for [`OPEN_TIMEOUT_MIN`].
+///
+/// Ways and hosts vary, seldom by more than that; a dead one holds up nobody for longer than it once took.
+pub const TIMES_SEEN: u32 = 2;
 
 /// A timeout that comes this much too late means that this process, not the peer, was asleep.
 ///
@@ -152,7 +158,8 @@ pub const OPEN_TIMEOUT: Duration = Duration::from_secs(60);
 /// [`OPEN_TIMEOUT`].
 ///
 /// An open that began while packets were dropped waits for TCP's own pauses (1, 2, 4, 8 … seconds on
-/// Linux), and would hold the way back long after the network's return.
+/// Linux), and would hold the way back long after the network's return. A login that is slower has more: see
+/// [`TIMES_SEEN`].
 pub const OPEN_TIMEOUT_MIN: Duration = Duration::from_secs(6);
 
 /// Age from which an attempt that has not opened is replaced when a network changes; doubled each time.
@@ -321,9 +328,19 @@ pub const CHANGES_MAX: usize = 64;
 /// than a pipe holds, so that what was written to one before its lender ended is read in one turn.
 pub const FILLS_MAX: usize = 8;
 
+/// Frames of one transport in a row before the others, the alarm and the writes get their turn: the smallest
+/// cost more than their bytes, together some tenths of a millisecond. As many as are acknowledged together,
+/// so that no acknowledgement is later for it.
+pub const FRAMES_MAX: usize = 4 << 10;
+
 /// Rounds of reads, effects and writes that a driver makes in a row before the tasks beside it get
-/// their turn: some 10 ms of bulk. One each makes lines in bulk a sixth slower.
+/// their turn: some 10 ms of bulk, or 2 ms of the smallest frames. What the user wants of the process is
+/// looked at before each turn. One round each makes lines in bulk a sixth slower.
 pub const ROUNDS_MAX: usize = 4;
+
+/// Deliveries that are moved in a row before other tasks get their turn: as many as a driver makes in one
+/// of its own, so that it gets no farther ahead.
+pub const DELIVERIES_MAX: usize = ROUNDS_MAX * FRAMES_MAX;
 
 /// Turns of all tasks in a row after which descriptors and timers are looked at, though there is more
 /// to do: more than one message takes, so that it costs no further system call.

@@ -16,7 +16,7 @@ pub struct ClientConfig {
     pub heartbeat_misses_max: u32,
     /// Time for a probe after a wake-up, or when the user wants to know.
     pub probe_timeout: Duration,
-    /// Time for a probe after a network has changed.
+    /// Time for a probe after a network has changed; twice the last round trip if that is more.
     pub network_probe_timeout: Duration,
     /// Lateness of a timeout that means that this process was suspended.
     pub suspension_min: Duration,
@@ -39,7 +39,8 @@ pub struct ClientConfig {
     pub first_open_timeout: Option<Duration>,
     /// Longest time to open a later transport; `None` for as long as it takes (a password is typed).
     pub open_timeout: Option<Duration>,
-    /// Time to open the first transport of an outage; doubled for the next two.
+    /// Time to open the first transport of an outage, or twice what the last one took if that is more;
+    /// doubled for the next two.
     pub open_timeout_min: Duration,
     /// Age from which an attempt that has not opened is replaced when a network has changed, the
     /// laptop has woken or the user wants it; doubled each time, until one is attached. `None` for

@@ -32,8 +32,10 @@ pub struct Heartbeat {
     nonce: u64,
     /// When to probe next or to give up.
     due_at: Time,
-    /// When to ask although bytes keep coming.
-    ask_at: Time,
+    /// When it asked last, or began; the next time, although bytes keep coming, is some intervals later.
+    asked_at: Time,
+    /// The last probe was not answered yet.
+    is_asked: bool,
     urgent: Option<Urgent>,
     probing: bool,
 }
@@ -56,7 +58,8 @@ impl Heartbeat {
             missed: 0,
             nonce: 0,
             due_at: now + interval,
-            ask_at: now + interval.saturating_mul(misses_max.saturating_add(1)),
+            asked_at: now,
+            is_asked: false,
             urgent: None,
             probing: false,
         }
@@ -70,12 +73,14 @@ impl Heartbeat {
         }
     }
 
-    /// Takes note of the answer to a probe.
-    pub fn answered(&mut self, now: Time, nonce: u64) {
+    /// Takes note of the answer to a probe; gives the time that it took, if it is the last one's.
+    pub fn answered(&mut self, now: Time, nonce: u64) -> Option<Duration> {
         if self.urgent.is_some_and(|urgent| urgent.nonce <= nonce && nonce <= self.nonce) {
             self.urgent = None;
         }
         self.heard(now);
+        let is_first = nonce == self.nonce && std::mem::take(&mut self.is_asked);
+        is_first.then(|| now.since(self.asked_at))
     }
 
     /// Probes now, to be answered within `timeout`. A probe of that kind that is under way stays, with the
@@ -120,7 +125,7 @@ impl Heartbeat {
             self.due_at = now + self.interval;
             return Beat::Probe(self.ask(now));
         }
-        if now >= self.ask_at {
+        if now >= self.ask_at() {
             return Beat::Probe(self.ask(now));
         }
         Beat::Quiet
@@ -128,7 +133,7 @@ impl Heartbeat {
 
     /// When [`Heartbeat::beat`] has something to say.
     pub fn due_at(&self) -> Time {
-        self.due_at.min(self.ask_at)
+        self.due_at.min(self.ask_at())
     }
 
     /// Probes in a row that were not answered in time.
@@ -137,9 +142,14 @@ impl Heartbeat {
     }
 
     fn ask(&mut self, now: Time) -> u64 {
-        self.ask_at = now + self.interval.saturating_mul(self.misses_max.saturating_add(1));
+        self.asked_at = now;
+        self.is_asked = true;
         self.nonce += 1;
         self.nonce
+    }
+
+    fn ask_at(&self) -> Time {
+        self.asked_at + self.interval.saturating_mul(self.misses_max.saturating_add(1))
     }
 
     fn rest(&mut self, heard_at: Time) {
@@ -214,6 +224,16 @@ mod tests {
             assert_eq!(heartbeat.beat(at(104)), Beat::Quiet);
             assert_eq!(heartbeat.due_at(), at(due_at));
         }
+    }
+
+    #[test]
+    fn the_first_answer_to_the_last_probe_tells_how_far_it_is() {
+        let mut heartbeat = Heartbeat::new(at(0), 5 * SECOND, 2);
+        assert_eq!(heartbeat.answered(at(1), 0), None, "nobody has asked");
+        assert_eq!([heartbeat.beat(at(6)), heartbeat.beat(at(11))], [Beat::Probe(1), Beat::Probe(2)]);
+        assert_eq!(heartbeat.answered(at(12), 1), None, "it took six seconds, or the other one was faster");
+        assert_eq!(heartbeat.answered(at(13), 2), Some(2 * SECOND));
+        assert_eq!(heartbeat.answered(at(14), 2), None);
     }
 
     #[test]

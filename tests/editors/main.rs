@@ -9,6 +9,9 @@
 
 // The house's own place, link and sshd, of which editors need a part.
 #[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../real/books.rs"]
+mod books;
+#[allow(dead_code, reason = "shared with the other tests")]
 #[path = "../real/client.rs"]
 mod client;
 #[allow(dead_code, reason = "shared with the other tests")]

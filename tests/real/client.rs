@@ -17,6 +17,7 @@ use rustix::process::Pid;
 use serde::Deserialize;
 use smol::future::or;
 
+use crate::books::{Books, Standing};
 use crate::place::{HOST, PATIENCE, Place, signal};
 
 /// Retries that do not make a test wait, and as many as it takes.
@@ -34,6 +35,7 @@ pub(crate) struct Client {
     readers: Vec<JoinHandle<()>>,
     /// Events that were waited for.
     seen: usize,
+    books: Books,
 }
 
 /// What a client has printed, and who waits for more of it.
@@ -142,7 +144,10 @@ impl Client {
             heard.follow(child.stderr.take().unwrap(), line_taker()),
         ];
         let input = child.stdin.take();
-        Client { child, input, heard, readers, seen: 0 }
+        let books = Books::default();
+        let ears = Arc::clone(&heard);
+        books.open(child.id(), move || ears.lock().standing());
+        Client { child, input, heard, readers, seen: 0, books }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -163,19 +168,30 @@ impl Client {
         self.input.take().unwrap()
     }
 
-    /// Ends its input.
+    /// Ends its input, once its [books](crate::books) are balanced.
     pub(crate) fn end_input(&mut self) {
+        self.balance();
         self.input = None;
+    }
+
+    /// Waits for that, and until the books are open of a client that is attached: what its test does next
+    /// may be the end of its link.
+    fn wait_for<R>(&self, what: &str, look: impl FnMut(&All) -> Option<R>) -> R {
+        let found = self.heard.wait_for(what, look);
+        self.books.wait_open(|| self.heard.lock().standing());
+        found
     }
 
     /// Waits for the next change to that state.
     pub(crate) fn until(&mut self, state: &str) -> Event {
-        let seen = &mut self.seen;
-        self.heard.wait_for(state, |all| {
-            let found = all.events[*seen..].iter().position(|event| event.state == state)?;
-            *seen += found + 1;
-            Some(all.events[*seen - 1].clone())
-        })
+        let mut seen = self.seen;
+        let event = self.wait_for(state, |all| {
+            let found = all.events[seen..].iter().position(|event| event.state == state)?;
+            seen += found + 1;
+            Some(all.events[seen - 1].clone())
+        });
+        self.seen = seen;
+        event
     }
 
     /// All changes so far.
@@ -208,7 +224,7 @@ impl Client {
 
     /// Waits until so many lines of standard error contain `part`.
     pub(crate) fn until_said(&self, times: usize, part: &str) {
-        self.heard.wait_for(part, |all| {
+        self.wait_for(part, |all| {
             let count = all.said.iter().filter(|line| line.contains(part)).count();
             (count >= times).then_some(())
         });
@@ -217,7 +233,7 @@ impl Client {
     /// Waits until that many bytes of output have come, and gives what `take` makes of all of them.
     pub(crate) fn heard<R>(&self, bytes: usize, take: impl FnOnce(&[u8]) -> R) -> R {
         let mut take = Some(take);
-        self.heard.wait_for(&format!("{bytes} bytes of output"), |all| {
+        self.wait_for(&format!("{bytes} bytes of output"), |all| {
             (all.output.len() >= bytes).then(|| (take.take().unwrap())(&all.output))
         })
     }
@@ -231,7 +247,7 @@ impl Client {
 
     /// Waits until the output ends with this.
     pub(crate) fn hears_last(&self, expected: &str) {
-        self.heard.wait_for(expected, |all| all.output.ends_with(expected.as_bytes()).then_some(()));
+        self.wait_for(expected, |all| all.output.ends_with(expected.as_bytes()).then_some(()));
     }
 
     /// Bytes of output so far.
@@ -244,8 +260,20 @@ impl Client {
         self.heard.lock().ended == 2
     }
 
+    /// It has come back as often as its test wants.
+    fn balance(&self) {
+        if let Some(excess) = self.excess() {
+            panic!("{excess}");
+        }
+    }
+
+    fn excess(&self) -> Option<String> {
+        self.books.excess(|| self.heard.lock().standing())
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(mut self) -> Ended {
+        self.balance();
         let pid = Pid::from_child(&self.child);
         let in_time = smol::block_on(or(async { ended(pid, Waiting::best()).await.is_ok() }, async {
             smol::Timer::after(PATIENCE).await;
@@ -275,8 +303,10 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        let excess = if std::thread::panicking() { None } else { self.excess() };
         let _ = self.child.kill();
         let _ = self.child.wait();
+        assert_eq!(excess, None);
         if std::thread::panicking() {
             println!("a client of the failed test: {}", self.heard.lock().summary());
         }
@@ -341,6 +371,15 @@ impl Heard {
 }
 
 impl All {
+    fn standing(&self) -> Standing {
+        let attached = ["Connected", "HeartbeatMissed"];
+        match self.events.last() {
+            _ if self.ended == 2 => Standing::Ended,
+            Some(last) if attached.contains(&&last.state[..]) => Standing::Attached(self.events.len()),
+            Some(_) | None => Standing::Away,
+        }
+    }
+
     fn summary(&self) -> String {
         let output = String::from_utf8_lossy(&self.output[..self.output.len().min(500)]).into_owned();
         let events: Vec<_> = self.events.iter().rev().take(40).rev().collect();

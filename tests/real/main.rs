@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of tests are tests")]
 
+mod books;
 mod client;
 mod dice;
 mod guest;
@@ -64,5 +65,6 @@ mod streams;
 mod tables;
 mod traffic;
 mod trouble;
+mod wishes;
 mod words;
 mod wrong;

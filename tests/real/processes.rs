@@ -19,9 +19,7 @@ impl Place {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(&home))
         };
-        let names =
-            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        names.filter_map(|name| name.parse().ok()).filter(ours).collect()
+        running().into_iter().filter(ours).collect()
     }
 
     /// Waits until no process and no file of anybody's is left here.
@@ -39,6 +37,15 @@ impl Place {
             assert!(left.iter().all(|name| name == HOST), "a directory is left: {left:?}");
         }
     }
+}
+
+/// Every process that the kernel tells of.
+pub(crate) fn running() -> Vec<u32> {
+    let names = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| name.parse().ok()).collect()
 }
 
 /// The children of a process.

@@ -1,7 +1,7 @@
 //! A proxy that runs, with a client's hands on its standard streams.
 
 use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 
 use bytes::BytesMut;
 use reattach::proto::{Decoder, Frame, Hello, InstanceId, PREAMBLE, SessionId, Verdict, encode};
@@ -92,6 +92,19 @@ impl Proxy {
     /// The client's input ends.
     pub(crate) fn hang_up(&mut self) {
         self.input = None;
+    }
+
+    /// Its streams, and what came and was not asked for yet: for who reads and writes on threads.
+    pub(crate) fn take_streams(&mut self) -> (ChildStdin, ChildStdout, Decoder) {
+        let output = self.child.stdout.take().unwrap();
+        (self.input.take().unwrap(), output, std::mem::take(&mut self.heard))
+    }
+
+    /// Waits for its exit, whatever it says.
+    pub(crate) fn exit(&mut self) -> ExitStatus {
+        let mut errors = self.child.stderr.take().unwrap();
+        errors.read_to_end(&mut Vec::new()).unwrap();
+        self.child.wait().unwrap()
     }
 
     /// Waits for the proxy's exit, the client's input still open unless it hung up.

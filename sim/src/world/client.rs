@@ -3,7 +3,7 @@
 //! What the user does and sees is left to `editor`, the ssh below to `link`, and whether what the
 //! machine says is true to `judge`.
 
-use reattach::proto::limits::{NETWORK_PROBE_TIMEOUT, PROBE_TIMEOUT};
+use reattach::proto::limits::PROBE_TIMEOUT;
 use reattach::proto::verdict::EXIT_NOT_RUNNING;
 use reattach::proto::{Frame, ProgramExit, Seq, SessionId, encode};
 use reattach::session::client::{Attempt, Cause, Client, Effect, Input, Launch, News, Status, Way};
@@ -12,7 +12,7 @@ use reattach::session::{First, Time};
 use super::availability::Account;
 use super::death::Death;
 use super::editor::Editor;
-use super::judge::{Comeback, SignsOfLife, Waits, Wishes};
+use super::judge::{Comeback, Distance, SignsOfLife, Waits, Wishes};
 use super::link::Link;
 use super::queue::{Alarm, EventKind};
 use super::{ClientId, LinkId, ServerId, World};
@@ -39,6 +39,8 @@ pub(super) struct ClientProcess<C> {
     pub(super) sent: Seq,
     /// When it may try to come back, and when it must.
     pub(super) comeback: Comeback,
+    /// How long its way takes.
+    pub(super) distance: Distance,
     pub(super) account: Account,
     /// The outage's last state was exhausted.
     exhausted: bool,
@@ -88,6 +90,7 @@ impl<K: Kit> World<'_, K> {
             attempt: 0,
             sent: 0,
             comeback: Comeback::new(self.laptop_now()),
+            distance: Distance::default(),
             account: Account::default(),
             exhausted: false,
             life: SignsOfLife::default(),
@@ -142,7 +145,7 @@ impl<K: Kit> World<'_, K> {
             if matches!(news, News::Exited(_)) && self.links[link as usize].never_arrived {
                 process.comeback.never_arrived(now);
             }
-            return self.client_input(client, Input::Transport(attempt, news));
+            return self.client_current_news(client, link, news);
         }
         if self.is_suspended(client) {
             return self.client_input(client, Input::Transport(attempt, news));
@@ -159,6 +162,25 @@ impl<K: Kit> World<'_, K> {
         self.judge(Promise::StaleIgnored, same, || {
             format!("old news of attempt {attempt} changed client {name}")
         });
+    }
+
+    /// News of the link of the current attempt.
+    fn client_current_news(&mut self, client: ClientId, link: LinkId, news: News) {
+        let (now, attempt) = (self.laptop_now(), self.links[link as usize].attempt);
+        let opens = matches!(news, News::Started(_) | News::Preamble);
+        let greets = news == News::Preamble;
+        if let News::Frame(Frame::Pong(nonce)) = news {
+            let sleeps = self.is_suspended(client);
+            self.clients[client as usize].distance.answered(now, nonce, sleeps);
+        }
+        self.client_input(client, Input::Transport(attempt, news));
+        let process = &mut self.clients[client as usize];
+        if process.link == Some(link) && opens {
+            process.distance.opened(link, process.comeback.took(now));
+        }
+        if process.link == Some(link) && greets {
+            process.distance.greeted(now);
+        }
     }
 
     /// The verdict that must not be believed any more is the one that people look for in a trace.
@@ -224,7 +246,7 @@ impl<K: Kit> World<'_, K> {
                         let attempts_max = self.scenario.setting.attempts_max;
                         let process = &mut self.clients[client as usize];
                         if matches!(process.status, Status::Reconnecting(_)) {
-                            process.comeback.closed(now, started, attempts_max);
+                            process.comeback.closed(now, started, attempts_max, &process.distance);
                         }
                         self.close_link(link, bye);
                     }
@@ -310,6 +332,8 @@ impl<K: Kit> World<'_, K> {
 
     fn on_connected(&mut self, client: ClientId, before: &Status, cause: &Cause) {
         if matches!(cause, Cause::Welcome(_)) {
+            let now = self.laptop_now();
+            self.clients[client as usize].distance.welcomed(now);
             self.judge_welcome(client, before);
         } else {
             self.goals.reach(Goal::HeardAgain);
@@ -365,6 +389,7 @@ impl<K: Kit> World<'_, K> {
         };
         let link = &mut self.links[id as usize];
         let wire = link.wire(&self.scenario.setting, &self.weather);
+        let now = self.now + self.weather.laptop_clock;
         let mut wrote = false;
         while link.up.has_room(&wire) {
             let Some((attempt, frame)) = process.machine.poll_transmit() else {
@@ -379,6 +404,9 @@ impl<K: Kit> World<'_, K> {
                 }
                 process.sent = process.sent.max(seq);
             }
+            if let Frame::Ping(nonce) = frame {
+                process.distance.asked(now, nonce);
+            }
             self.trace.frame_sent(self.now, Wire::Up(id), &frame);
             self.scratch.clear();
             encode(&frame, &mut self.scratch);
@@ -390,6 +418,7 @@ impl<K: Kit> World<'_, K> {
                 return self.on_hello_written(id);
             }
         }
+        process.distance.written(now, !link.up.has_room(&wire));
         if wrote {
             let now = self.laptop_now();
             self.clients[client as usize].waits.wrote_at = now;
@@ -443,9 +472,9 @@ impl<C: ClientMachine> ClientProcess<C> {
         if self.exhausted && self.status == Status::ReconnectExhausted {
             goals.reach(Goal::ExhaustedWoken);
         }
-        self.comeback.hinted(now, &self.status);
+        self.comeback.hinted(now, &self.status, told, &self.distance);
         match self.status.is_attached() {
-            true if told => self.life.told(now, NETWORK_PROBE_TIMEOUT),
+            true if told => self.life.told(now, self.distance.network_probe_most()),
             true => self.life.woken(now, PROBE_TIMEOUT),
             false => {}
         }

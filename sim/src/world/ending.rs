@@ -142,7 +142,7 @@ impl<K: Kit> World<'_, K> {
         let replaced =
             limits::HINT_GRACE.saturating_mul(2u32.saturating_pow(hints)).min(limits::OPEN_TIMEOUT);
         let found_out = if setting.wake_told {
-            limits::PROBE_TIMEOUT + replaced
+            limits::PROBE_TIMEOUT.max(self.clients[client as usize].distance.network_probe_most()) + replaced
         } else {
             dead_link + limits::OPEN_TIMEOUT + limits::PATIENCE_MAX * 5 / 4
         };

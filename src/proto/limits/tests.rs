@@ -55,6 +55,7 @@ fn windows_keep_a_link_busy_and_memory_bounded() {
     assert_eq!(FREE_BYTES_MAX, UNACKED_BYTES_MAX + UNACKED_BYTES_MAX, "a window each way");
     assert_eq!(PIPE_BYTES, 2 * READ_BYTES, "one is worked on, one is filled");
     assert!((FILLS_MAX - 1) * READ_BYTES > PIPE_HELD_BYTES_MAX, "the first read is a small one");
+    assert_eq!(FRAMES_MAX as u64, ACK_FRAMES);
     assert!(0 < READ_BYTES_MIN && READ_BYTES_MIN < READ_BYTES && PIPE_BYTES < PIPE_HELD_BYTES_MAX);
 }
 

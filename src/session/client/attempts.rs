@@ -65,7 +65,7 @@ impl Client {
         if tries >= DOUBLINGS || self.failures >= self.config.attempts_max {
             return Some(longest);
         }
-        Some(self.config.open_timeout_min.saturating_mul(1 << tries).min(longest))
+        Some(self.seen.first_open().saturating_mul(1 << tries).min(longest))
     }
 
     /// Reattaches as soon as it may, at `wanted` or later.
@@ -156,7 +156,7 @@ impl Client {
     /// A wake-up, a network or the user: whatever was learned about the link is out of date.
     pub(super) fn on_hint(&mut self, now: Time, cause: Cause) {
         let probe_timeout = match cause {
-            Cause::NetworkUp => self.config.network_probe_timeout,
+            Cause::NetworkUp => self.seen.network_probe(),
             _ => self.config.probe_timeout,
         };
         match &mut self.state {
@@ -207,7 +207,10 @@ impl Client {
                 *retry_at = soon.min(*retry_at);
                 self.on_retry_due(now);
             }
-            State::Connecting(opening) => opening.extend(now, now + self.config.probe_timeout),
+            State::Connecting(opening) => {
+                opening.woken = true;
+                opening.extend(now, now + self.config.probe_timeout);
+            }
             State::ServerNotRunning(_) | State::Refused(_) | State::Closed(_) => {}
         }
     }

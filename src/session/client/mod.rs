@@ -10,6 +10,7 @@
 //! state     where the client is
 //! attempts  when it tries, when it pauses, what ends a pause
 //! news      what news of the current transport mean
+//! seen      how long its way to the host takes
 //! status    what it is seen to be from outside
 //! io        what it is told and asks for
 //! ```
@@ -19,6 +20,7 @@
 mod attempts;
 mod io;
 mod news;
+mod seen;
 mod state;
 mod status;
 #[cfg(test)]
@@ -32,6 +34,7 @@ use bytes::Bytes;
 pub use io::{Attempt, Cause, Effect, Input, Launch, News, ProxyExit, Rejected, Way};
 pub use status::{Closed, Outside, Refused, Status};
 
+use self::seen::Seen;
 use self::state::{Opening, Phase, State};
 use super::allowance::Allowance;
 use super::backoff::Backoff;
@@ -68,6 +71,8 @@ pub struct Client {
     allowance: Allowance,
     /// When the current attempt was made, or the last.
     tried_at: Time,
+    /// How long the way to the host takes.
+    seen: Seen,
     /// When the link was lost that is missed since.
     lost_at: Time,
     /// Attempts of this outage that a hint replaced.
@@ -87,6 +92,7 @@ impl Client {
     /// source of randomness; `seed` feeds the jitter of its delays.
     pub fn new(config: ClientConfig, session: SessionId, seed: u64, now: Time) -> Self {
         let mut client = Client {
+            seen: Seen::nothing(&config),
             outbox: Outbox::new(&config.window),
             inbox: Inbox::new(&config.window),
             config,
@@ -200,8 +206,8 @@ impl Client {
     pub fn poll_transmit(&mut self) -> Option<(Attempt, Frame)> {
         let frame = match &mut self.state {
             State::Connecting(opening) | State::Reconnecting(opening) => match opening.phase {
-                Phase::Greet { until } => {
-                    opening.phase = Phase::Answer { until };
+                Phase::Greet { since, until } => {
+                    opening.phase = Phase::Answer { since, until };
                     Some(Frame::Hello(self.hello()))
                 }
                 Phase::Open { .. } | Phase::Answer { .. } => None,

@@ -18,6 +18,9 @@ const SEQ_MAX: Seq = 1 << 62;
 
 impl Client {
     pub(super) fn on_news(&mut self, now: Time, news: News) {
+        if let News::Started(_) | News::Preamble = news {
+            self.on_through(now);
+        }
         match (&mut self.state, news) {
             (State::Connecting(opening), News::Started(host)) => {
                 opening.started = true;
@@ -42,7 +45,7 @@ impl Client {
                 match opening.phase {
                     Phase::Open { .. } => {
                         opening.greeted_at = Some(now);
-                        opening.phase = Phase::Greet { until: now + self.config.attach_timeout };
+                        opening.phase = Phase::Greet { since: now, until: now + self.config.attach_timeout };
                     }
                     // The driver reads one preamble a transport; a second one is its bug, and harmless.
                     Phase::Greet { .. } | Phase::Answer { .. } => {}
@@ -92,6 +95,17 @@ impl Client {
                 | State::Closed(_),
                 _,
             ) => unreachable!("own bug: news without a transport is ignored before it gets here"),
+        }
+    }
+
+    /// The proxy's first word: its line or, where that is late or lost, its preamble. How long that took is
+    /// remembered, but for what we slept through.
+    fn on_through(&mut self, now: Time) {
+        if let State::Connecting(opening) | State::Reconnecting(opening) = &self.state
+            && !opening.started
+            && !opening.woken
+        {
+            self.seen.opened_after(now.since(self.tried_at), &self.config);
         }
     }
 
@@ -160,6 +174,11 @@ impl Client {
         }
         if let Err(gap) = self.outbox.resume_after(now, welcome.received, welcome.window) {
             return self.end_refused(Refused::Gap(gap.to_string()), Cause::Welcome(welcome.received));
+        }
+        if let State::Connecting(opening) | State::Reconnecting(opening) = &self.state
+            && let Phase::Answer { since, .. } = opening.phase
+        {
+            self.seen.answered_after(now.since(since), &self.config);
         }
         self.inbox.resume();
         self.host = welcome.host.or(self.host);
@@ -238,7 +257,11 @@ impl Client {
         };
         let missed = attached.heartbeat.missed();
         match pong {
-            Some(nonce) => attached.heartbeat.answered(now, nonce),
+            Some(nonce) => {
+                if let Some(took) = attached.heartbeat.answered(now, nonce) {
+                    self.seen.answered_after(took, &self.config);
+                }
+            }
             None => attached.heartbeat.heard(now),
         }
         if missed > 0 && attached.heartbeat.missed() == 0 {

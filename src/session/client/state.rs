@@ -70,10 +70,10 @@ pub(super) struct Opening {
 pub(super) enum Phase {
     /// Waiting for the preamble; maybe for as long as it takes.
     Open { until: Option<Time> },
-    /// Preamble seen; the Hello is to be sent.
-    Greet { until: Time },
+    /// Preamble seen, and since when; the Hello is to be sent.
+    Greet { since: Time, until: Time },
     /// Hello sent, waiting for the answer.
-    Answer { until: Time },
+    Answer { since: Time, until: Time },
 }
 
 impl Opening {
@@ -102,7 +102,7 @@ impl Opening {
     pub(super) fn until(&self) -> Option<Time> {
         let phase = match self.phase {
             Phase::Open { until } => until,
-            Phase::Greet { until } | Phase::Answer { until } => Some(until),
+            Phase::Greet { until, .. } | Phase::Answer { until, .. } => Some(until),
         };
         earliest([phase, self.ended_until])
     }
@@ -110,7 +110,7 @@ impl Opening {
     /// Gives an attempt that has a deadline at most until `soon`.
     pub(super) fn hasten(&mut self, soon: Time) {
         match &mut self.phase {
-            Phase::Open { until: Some(until) } | Phase::Greet { until } | Phase::Answer { until } => {
+            Phase::Open { until: Some(until) } | Phase::Greet { until, .. } | Phase::Answer { until, .. } => {
                 *until = (*until).min(soon);
             }
             // A password may be typed: that takes as long as it takes.
@@ -122,7 +122,7 @@ impl Opening {
     pub(super) fn extend(&mut self, now: Time, later: Time) {
         let phase = match &mut self.phase {
             Phase::Open { until } => until.as_mut(),
-            Phase::Greet { until } | Phase::Answer { until } => Some(until),
+            Phase::Greet { until, .. } | Phase::Answer { until, .. } => Some(until),
         };
         for until in phase.into_iter().chain(&mut self.ended_until).filter(|until| **until <= now) {
             *until = later;

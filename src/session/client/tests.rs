@@ -6,6 +6,7 @@ mod comeback;
 mod driver;
 mod pairs;
 mod scenario;
+mod seen;
 mod sequences;
 
 use std::time::Duration;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use reattach::proto::limits::{
     ACTIVITY_GRACE, ACTIVITY_PACE, ALLOWANCE_BURST, ALLOWANCE_EVERY, BACKOFF_MAX, BACKOFF_MIN,
-    FIRST_ATTEMPTS_MAX, FIRST_RETRY_SPREAD, HINT_GRACE, NETWORK_PROBE_TIMEOUT, OPEN_TIMEOUT,
-    OPEN_TIMEOUT_MIN, PATIENCE_MAX, PATIENCE_MIN, PROBE_TIMEOUT, SUSPENSION_MIN,
+    FIRST_ATTEMPTS_MAX, FIRST_RETRY_SPREAD, HINT_GRACE, NETWORK_PROBE_TIMEOUT, OPEN_TIMEOUT, PATIENCE_MAX,
+    PATIENCE_MIN, PROBE_TIMEOUT, SUSPENSION_MIN,
 };
 use reattach::session::Time;
 use reattach::session::client::{Cause, Status, Way};
 
+use super::distance::{Distance, SHORT_OPENS};
 use crate::check::{Goal, Promise};
 use crate::machine::Kit;
 use crate::world::link::Link;
@@ -24,9 +25,6 @@ const DELAY_MIN: Duration = BACKOFF_MIN.saturating_sub(BACKOFF_MIN.checked_div(4
 
 /// Time between the pause's beginning and the first attempt that patience makes.
 const PAUSE_MIN: Duration = PATIENCE_MIN.saturating_sub(PATIENCE_MIN.checked_div(4).expect("four parts"));
-
-/// Attempts of an outage that had less than the longest time to open.
-const SHORT_OPENS: u32 = 3;
 
 /// Who was held back is given its turn by then.
 const TURN: Duration = Duration::from_millis(1);
@@ -63,6 +61,8 @@ pub(in crate::world) struct Comeback {
     /// The last hint, and the first of those that came before a probe of the one before was decided.
     hinted_at: Option<Time>,
     probed_at: Time,
+    /// The least that the probes since then have.
+    probe: Duration,
     /// Attempts since the last handshake that ended after a hint had come.
     replaced: u32,
     /// The last attempt was made because the user sent something.
@@ -83,14 +83,6 @@ struct GivenUp {
     grace: Duration,
     hinted: bool,
     by_activity: bool,
-}
-
-/// The time to open that is due after so many attempts of an outage.
-fn time_to_open(attempts: u32) -> Duration {
-    if attempts >= SHORT_OPENS {
-        return OPEN_TIMEOUT;
-    }
-    OPEN_TIMEOUT_MIN.saturating_mul(2u32.saturating_pow(attempts)).min(OPEN_TIMEOUT)
 }
 
 fn other(way: Way) -> Way {
@@ -120,6 +112,7 @@ impl Comeback {
             hinted: false,
             hinted_at: None,
             probed_at: now,
+            probe: NETWORK_PROBE_TIMEOUT,
             replaced: 0,
             by_activity: false,
             given_up: None,
@@ -135,15 +128,19 @@ impl Comeback {
         self.silent = false;
     }
 
-    /// A wake-up, a network or the user's word: a full budget, and an attempt as soon as may be.
-    pub(in crate::world) fn hinted(&mut self, now: Time, status: &Status) {
+    /// A wake-up, a network or the user's word: a full budget, and an attempt as soon as may be. `told` says
+    /// whether it was a network alone.
+    pub(in crate::world) fn hinted(&mut self, now: Time, status: &Status, told: bool, far: &Distance) {
         (self.tries, self.pauses) = (0, 0);
         self.hints = self.hints.saturating_add(1);
         self.hinted = true;
         let last = self.hinted_at.replace(now);
-        if last.is_none_or(|last| now > last + PROBE_TIMEOUT + SUSPENSION_MIN) {
-            self.probed_at = now;
+        let (network, longest) = (far.network_probe_least(), PROBE_TIMEOUT.max(far.network_probe_most()));
+        let least = if told { network } else { network.min(PROBE_TIMEOUT) };
+        if last.is_none_or(|last| now > last + longest + SUSPENSION_MIN) {
+            (self.probed_at, self.probe) = (now, least);
         }
+        self.probe = self.probe.min(least);
         if matches!(status, Status::ReconnectFailed(_) | Status::ReconnectExhausted) {
             self.due_by = Some(self.next_token_at(now));
         }
@@ -158,15 +155,20 @@ impl Comeback {
         self.replace_by = sooner.or(Some((link, due)));
     }
 
+    /// What the current attempt took until now, if it was not slept through.
+    pub(in crate::world) fn took(&self, now: Time) -> Option<Duration> {
+        (!self.hinted).then(|| now.since(self.tried_at))
+    }
+
     /// The client closes an attempt to come back; `started` says whether it had heard that its proxy runs.
-    pub(in crate::world) fn closed(&mut self, now: Time, started: bool, attempts_max: u32) {
+    pub(in crate::world) fn closed(&mut self, now: Time, started: bool, attempts_max: u32, far: &Distance) {
         let failed = self.tries.saturating_sub(1);
         // That of a pause has all the time there is, however few there were before it.
         let failed = if failed >= attempts_max { SHORT_OPENS } else { failed };
         self.given_up = Some(GivenUp {
             lasted: now.since(self.tried_at),
-            least: time_to_open(failed),
-            most: if started { OPEN_TIMEOUT } else { time_to_open(failed.saturating_add(self.hints)) },
+            least: far.time_to_open(failed),
+            most: if started { OPEN_TIMEOUT } else { far.time_to_open(failed.saturating_add(self.hints)) },
             grace: HINT_GRACE.saturating_mul(2u32.saturating_pow(self.replaced)),
             hinted: self.hinted,
             by_activity: self.by_activity,
@@ -298,7 +300,7 @@ impl<K: Kit> World<'_, K> {
             let rash = matches!(cause, Cause::NetworkUp | Cause::Wake | Cause::Activity);
             // What is heard at once after a hint may have been under way before it.
             let silence = unheard.max(now.since(book.probed_at));
-            let waited = *cause != Cause::Silence || silence >= NETWORK_PROBE_TIMEOUT;
+            let waited = *cause != Cause::Silence || silence >= book.probe;
             self.judge(Promise::StaysSettled, waited && !rash, || {
                 format!("client {name} gives its link up, of which it has heard {unheard:?} ago: {cause}")
             });
@@ -456,9 +458,7 @@ mod tests {
             assert_eq!(book.next_token_at(at(1)), at(1));
             book.credit -= ALLOWANCE_EVERY;
         }
-        assert_eq!(book.next_token_at(at(1)), at(4));
-        assert_eq!(book.next_token_at(at(3)), at(4));
-        assert_eq!(book.next_token_at(at(30)), at(30));
+        assert_eq!([1, 3, 30].map(|now| book.next_token_at(at(now))), [4, 4, 30].map(at));
     }
 
     #[test]
@@ -474,24 +474,23 @@ mod tests {
     }
 
     #[test]
-    fn an_open_has_more_and_more_time_and_a_minute_once_it_has_started() {
-        assert_eq!([0, 1, 2, 3, 99].map(|failed| time_to_open(failed).as_secs()), [6, 12, 24, 60, 60]);
+    fn an_open_has_more_time_after_hints_and_a_minute_once_it_has_started() {
         let mut book = Comeback::new(at(0));
         (book.tries, book.hints) = (2, 1);
-        book.closed(at(12), false, 3);
+        book.closed(at(12), false, 3, &Distance::default());
         let given_up = book.given_up.expect("it was closed");
         assert_eq!([given_up.lasted, given_up.least, given_up.most].map(|time| time.as_secs()), [12, 12, 24]);
-        book.closed(at(12), true, 3);
+        book.closed(at(12), true, 3, &Distance::default());
         assert_eq!(book.given_up.expect("it was closed").most, OPEN_TIMEOUT);
     }
 
     #[test]
     fn an_open_that_outlives_a_hint_is_replaced_after_its_grace_and_no_later_for_the_next() {
-        let mut book = Comeback::new(at(0));
-        book.hinted(at(0), &Status::Reconnecting(1));
+        let (mut book, far) = (Comeback::new(at(0)), Distance::default());
+        book.hinted(at(0), &Status::Reconnecting(1), true, &far);
         book.outlived_hint(at(0), 7);
         assert_eq!((book.tries, book.hinted, book.replace_by), (0, true, Some((7, at(0) + HINT_GRACE))));
-        book.hinted(at(0), &Status::Reconnecting(1));
+        book.hinted(at(0), &Status::Reconnecting(1), true, &far);
         book.outlived_hint(at(0), 7);
         assert_eq!(book.replace_by, Some((7, at(0) + HINT_GRACE)));
         book.outlived_hint(at(0), 8);

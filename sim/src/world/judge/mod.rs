@@ -5,6 +5,7 @@
 //! server   what servers keep, whom they let in, why they end
 //! launch   what proxies ask for
 //! life     how long a client may wait for a sign of life
+//! distance how long a client's way takes
 //! due      how long whoever waits has to
 //! wish     what was asked for was done
 //! comeback when a client may try to come back, and when it must
@@ -14,6 +15,7 @@
 //! What clients say is judged here.
 
 mod comeback;
+mod distance;
 mod due;
 mod launch;
 mod life;
@@ -25,6 +27,7 @@ mod wish;
 use std::fmt;
 
 pub(super) use comeback::Comeback;
+pub(super) use distance::Distance;
 pub(super) use due::Waits;
 pub(super) use launch::LaunchTruth;
 pub(super) use life::SignsOfLife;
