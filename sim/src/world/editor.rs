@@ -209,7 +209,7 @@ impl<K: Kit> World<'_, K> {
             }
             if !process.machine.inner().has_room() {
                 self.goals.reach(Goal::OutboxFull);
-                return;
+                return self.judge_room(client);
             }
             let editor = &mut process.editor;
             editor.due -= 1;

@@ -181,21 +181,7 @@ impl<K: Kit> World<'_, K> {
         let now = self.host_now();
         let process = &mut self.servers[id as usize];
         if let Some(machine) = process.machine.as_mut().filter(|_| process.alive) {
-            let dues = &mut process.truth.dues;
-            match &input {
-                Input::Consumed(_) => drop(dues.owes_ack_since.get_or_insert(now)),
-                Input::Transport(transport, News::Heard | News::Frame(_))
-                    if machine.inner().attached() == Some(*transport) =>
-                {
-                    dues.heard(now);
-                }
-                Input::Transport(..)
-                | Input::Opened(_)
-                | Input::Output(..)
-                | Input::OutputFinished(_)
-                | Input::Exited(_)
-                | Input::Stop(_) => {}
-            }
+            process.truth.dues.note(now, &input, machine.inner().attached());
             machine.handle_input(now, input);
             self.server_effects(id);
         }

@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use reattach::proto::limits::{
-    ACK_DELAY, EXIT_WAIT, HEARTBEAT_INTERVAL, HEARTBEAT_MISSES_MAX, HELLO_TIMEOUT, PROBE_TIMEOUT,
-    READY_TIMEOUT, SILENCE_MAX, STARTER_WAIT, SUSPENSION_MIN,
+    ACK_DELAY, ATTACH_TIMEOUT, EXIT_WAIT, HEARTBEAT_INTERVAL, HEARTBEAT_MISSES_MAX, HELLO_TIMEOUT,
+    PROBE_TIMEOUT, READY_TIMEOUT, SILENCE_MAX, STARTER_WAIT, SUSPENSION_MIN,
 };
 use reattach::proto::verdict::EXIT_NOT_STARTED;
 use reattach::session::Time;
 use reattach::session::client::{Cause, Status};
 use reattach::session::launch::{Effect, StopSignal};
+use reattach::session::server::{Input, News, TransportId};
 
 use super::super::host::Process;
 use super::super::{ClientId, ConnId, LinkId, ProxyId, ServerId, World};
@@ -43,6 +44,22 @@ pub(in crate::world) struct Dues {
 }
 
 impl Dues {
+    /// Something for the server's machine, which is attached to that transport.
+    pub(in crate::world) fn note(&mut self, now: Time, input: &Input, attached: Option<TransportId>) {
+        match input {
+            Input::Consumed(_) => drop(self.owes_ack_since.get_or_insert(now)),
+            Input::Transport(transport, News::Heard | News::Frame(_)) if attached == Some(*transport) => {
+                self.heard(now);
+            }
+            Input::Transport(..)
+            | Input::Opened(_)
+            | Input::Output(..)
+            | Input::OutputFinished(_)
+            | Input::Exited(_)
+            | Input::Stop(_) => {}
+        }
+    }
+
     /// Something came from the client.
     pub(in crate::world) fn heard(&mut self, now: Time) {
         self.silent_at = now + SILENCE_MAX;
@@ -77,6 +94,24 @@ impl<K: Kit> World<'_, K> {
             return;
         };
         let waited = link.ended_at.map(|ended| now.since(ended));
+        // What was slept through has a little more time.
+        let slept =
+            |from: Time, had: Duration| waits.woke_at > from && from + had + SUSPENSION_MIN <= waits.woke_at;
+        let due = if *cause == Cause::AttachTimeout {
+            link.greeted_at.map(|from| (from, ATTACH_TIMEOUT))
+        } else if *cause == Cause::Ended {
+            link.ended_at.map(|from| (from, EXIT_WAIT))
+        } else {
+            None
+        };
+        if let Some((from, had)) = due {
+            let enough = !slept(from, had) || now >= waits.woke_at + PROBE_TIMEOUT;
+            self.judge(Promise::WaitsItsTime, enough, || {
+                format!(
+                    "client {name} slept through the time that its link had, and gives it up at once: {cause}"
+                )
+            });
+        }
         if *cause == Cause::Ended {
             let holds = waited.is_some_and(|waited| waited >= EXIT_WAIT);
             self.judge(Promise::WaitsItsTime, holds, || {

@@ -62,6 +62,15 @@ impl<K: Kit> World<'_, K> {
         });
     }
 
+    /// A client takes nothing more for now: there is something on its way, or its input was finished.
+    pub(in crate::world) fn judge_room(&mut self, client: ClientId) {
+        let (name, wishes) = (self.letter(client), self.session_of(client).wishes);
+        let right = wishes.finished || wishes.requests + wishes.signals > 0;
+        self.judge(Promise::WishObeyed, right, || {
+            format!("client {name} takes nothing, and was given nothing yet")
+        });
+    }
+
     /// The end of an output is told once, and nothing of it comes after that.
     pub(in crate::world) fn judge_output_end(&mut self, client: ClientId, of_errors: bool, ends: bool) {
         let name = self.letter(client);

@@ -150,7 +150,7 @@ impl ClientBug for HearsItself {
 #[test]
 fn a_client_that_takes_its_timer_for_a_sign_of_life_is_caught() {
     let situation = ["at 0s a open start", "at 3s fault blackhole a", "duration 1m"];
-    assert_eq!(caught_in(client::<HearsItself>(), &situation), Some(Promise::HeartbeatArmed));
+    assert_eq!(caught_in(client::<HearsItself>(), &situation), Some(Promise::WaitsItsTime));
 }
 
 /// It keeps twice as much as it may.
