@@ -120,13 +120,6 @@ fn draw_extremes(
         let act = Act::Send { count: 1 + dice.below(2), every: Duration::from_secs(1), bytes };
         entries.push(Entry { at, what: What::User(User { client, act }) });
     }
-    if dice.one_in(48) {
-        // A slow link that carries one answer for half a minute, while nobody takes anything.
-        setting.bandwidth = 20 + dice.below(20);
-        let bytes = u32::try_from(PAYLOAD_BYTES_MAX).expect("a mebibyte") / (1 + dice.below(2));
-        let act = Act::Send { count: 1, every: Duration::from_secs(1), bytes };
-        entries.push(Entry { at: Duration::from_secs(6), what: What::User(User { client: 0, act }) });
-    }
     if dice.one_in(8) {
         let mut fault = |kind, at, duration| {
             let target = Some(client);

@@ -129,8 +129,8 @@ impl<K: Kit> World<'_, K> {
             }
             Act::Finish => {
                 let session = self.clients[client as usize].session;
-                self.user_sends(client, Input::Finish);
                 self.sessions[session as usize].wishes.finished = true;
+                self.user_sends(client, Input::Finish);
             }
             Act::Signal(signal) => {
                 let session = self.clients[client as usize].session;

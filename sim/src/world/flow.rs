@@ -171,7 +171,6 @@ impl<K: Kit> World<'_, K> {
     }
 
     fn read_down(&mut self, id: LinkId, count: usize) {
-        let now = self.laptop_now();
         let fragment = self.fragment(count);
         let link = &mut self.links[id as usize];
         let bytes = link.down.take_bytes(fragment);
@@ -189,7 +188,6 @@ impl<K: Kit> World<'_, K> {
                 Ok(false) => return,
                 Ok(true) => {
                     link.greeted = true;
-                    link.greeted_at = Some(now);
                     self.film_arrival(id);
                     let link = &mut self.links[id as usize];
                     let rest = link.greeting.split();

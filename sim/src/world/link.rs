@@ -72,8 +72,6 @@ pub(super) struct Link {
     pub(super) hello_held: bool,
     /// Why the client has said goodbye at its end.
     pub(super) last_word: Option<ByeReason>,
-    /// When the client was told of the preamble, by the laptop's clock.
-    pub(super) greeted_at: Option<Time>,
     /// When the client was told that its output has ended, by the laptop's clock.
     pub(super) ended_at: Option<Time>,
     /// What came and is not known to be frames.
@@ -164,7 +162,6 @@ impl<K: Kit> World<'_, K> {
             greeted_server: false,
             hello_held: false,
             last_word: None,
-            greeted_at: None,
             ended_at: None,
             greeting: BytesMut::new(),
             greeted: false,

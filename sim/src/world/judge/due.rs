@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use reattach::proto::limits::{
-    ACK_DELAY, ATTACH_TIMEOUT, EXIT_WAIT, HEARTBEAT_INTERVAL, HEARTBEAT_MISSES_MAX, HELLO_TIMEOUT,
-    PROBE_TIMEOUT, READY_TIMEOUT, SILENCE_MAX, STARTER_WAIT, SUSPENSION_MIN,
+    ACK_DELAY, EXIT_WAIT, HEARTBEAT_INTERVAL, HEARTBEAT_MISSES_MAX, HELLO_TIMEOUT, PROBE_TIMEOUT,
+    READY_TIMEOUT, SILENCE_MAX, STARTER_WAIT, SUSPENSION_MIN,
 };
 use reattach::proto::verdict::EXIT_NOT_STARTED;
 use reattach::session::Time;
@@ -94,24 +94,6 @@ impl<K: Kit> World<'_, K> {
             return;
         };
         let waited = link.ended_at.map(|ended| now.since(ended));
-        // What was slept through has a little more time.
-        let slept =
-            |from: Time, had: Duration| waits.woke_at > from && from + had + SUSPENSION_MIN <= waits.woke_at;
-        let due = if *cause == Cause::AttachTimeout {
-            link.greeted_at.map(|from| (from, ATTACH_TIMEOUT))
-        } else if *cause == Cause::Ended {
-            link.ended_at.map(|from| (from, EXIT_WAIT))
-        } else {
-            None
-        };
-        if let Some((from, had)) = due {
-            let enough = !slept(from, had) || now >= waits.woke_at + PROBE_TIMEOUT;
-            self.judge(Promise::WaitsItsTime, enough, || {
-                format!(
-                    "client {name} slept through the time that its link had, and gives it up at once: {cause}"
-                )
-            });
-        }
         if *cause == Cause::Ended {
             let holds = waited.is_some_and(|waited| waited >= EXIT_WAIT);
             self.judge(Promise::WaitsItsTime, holds, || {

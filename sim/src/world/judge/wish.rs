@@ -65,7 +65,8 @@ impl<K: Kit> World<'_, K> {
     /// A client takes nothing more for now: there is something on its way, or its input was finished.
     pub(in crate::world) fn judge_room(&mut self, client: ClientId) {
         let (name, wishes) = (self.letter(client), self.session_of(client).wishes);
-        let right = wishes.finished || wishes.requests + wishes.signals > 0;
+        let is_over = self.clients[client as usize].status.is_final();
+        let right = is_over || wishes.finished || wishes.requests + wishes.signals > 0;
         self.judge(Promise::WishObeyed, right, || {
             format!("client {name} takes nothing, and was given nothing yet")
         });
