@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::dice::Dice;
 use crate::kit::{self, put_script};
-use crate::place::{Place, becomes_so};
+use crate::place::{Place, becomes_so, lives};
 use crate::processes::signal_if_there;
 use crate::sshd::{Spot, Sshd};
 
@@ -97,13 +97,13 @@ impl Guest {
         );
     }
 
-    /// All of their processes.
+    /// All of their processes that live: who has lost its parent may lie there for as long as nobody reaps it.
     pub(crate) fn processes(&self) -> Vec<u32> {
         let names =
             fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let pids = names.filter_map(|name| name.parse().ok());
         let is_theirs = |pid: &u32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|it| it.uid() == self.uid);
-        pids.filter(is_theirs).collect()
+        pids.filter(is_theirs).filter(|pid| lives(*pid)).collect()
     }
 }
 

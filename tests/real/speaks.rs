@@ -209,9 +209,9 @@ fn whoever_runs_out_of_patience_says_so_to_all_who_wait_and_drops_what_comes_too
         [json!(1)]
     );
     link.up();
-    client.say(line(&request(2)));
     client.signal("USR1");
     client.until("Connected");
+    client.say(line(&request(2)));
     client.hears_last("{\"id\":2,\"result\":0}\n");
     client.end_input();
     let end = client.wait();

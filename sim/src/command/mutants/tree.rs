@@ -18,7 +18,7 @@ use super::child::{self, Ended};
 use super::patch::Mutant;
 
 /// What a build of the simulator reads: with less than this the manifest makes no sense.
-const COPIED: [&str; 7] = ["Cargo.toml", "Cargo.lock", "benches", "examples", "sim", "src", "tests"];
+const COPIED: [&str; 8] = ["Cargo.toml", "Cargo.lock", "benches", "examples", "sim", "src", "tests", "xtask"];
 
 /// The cargo profile that builds and runs quickest, together.
 const PROFILE: &str = "hunt";
