@@ -43,7 +43,7 @@ fn a_mutant_that_does_not_build_is_not_caught() {
 fn a_mutant_that_no_longer_applies_is_not_caught() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("tree");
-    for name in ["benches", "examples", "sim", "src/session", "tests", "fixtures/mutants"] {
+    for name in ["benches", "examples", "sim", "src/session", "tests", "xtask", "fixtures/mutants"] {
         std::fs::create_dir_all(folder.join(name)).unwrap();
     }
     for name in ["Cargo.toml", "Cargo.lock"] {
