@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reattach::session::{BackoffConfig, ClientConfig, First, LaunchConfig, ServerConfig};
 
-use crate::scenario::Setting;
+use crate::scenario::{HOME, Setting};
 
 /// The bounds of a world, and of the search in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +148,7 @@ impl Bounds {
     pub(super) fn launch(&self) -> LaunchConfig {
         let second = Duration::from_secs(1);
         LaunchConfig {
+            host: Some(HOME),
             stop_grace: second,
             kill_wait: second,
             ready_timeout: 2 * second,

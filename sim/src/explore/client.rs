@@ -21,6 +21,7 @@ use super::lexicon::{Lexicon, Name};
 use super::words::{CLOCKS, Words};
 use crate::check::Promise;
 use crate::machine::ClientMachine;
+use crate::scenario::HOME;
 
 /// Sessions that one client may have had, one after the other.
 const SESSIONS_MAX: u8 = 8;
@@ -413,7 +414,7 @@ impl<C: ClientMachine> Process for ClientProcess<C> {
                 let restart = self.restart();
                 self.input(restart);
             }
-            Ask::Started => self.news(News::Started(None)),
+            Ask::Started => self.news(News::Started(Some(HOME))),
             Ask::Preamble => self.news(News::Preamble),
             Ask::Ended => {
                 self.ended = true;
@@ -481,9 +482,9 @@ fn machine_words<C: ClientMachine>(machine: &C, config_words: usize) -> Vec<u64>
 fn stale_news(instance: Option<InstanceId>) -> [News; 6] {
     let exit = |status, verdict| ProxyExit { status, verdict, last_words: String::new() };
     let (code, message) = (EXIT_NOT_RUNNING, String::new());
-    let gone = Verdict { code, reason: Some(GoneReason::Crashed), host: None, instance, message };
+    let gone = Verdict { code, reason: Some(GoneReason::Crashed), host: Some(HOME), instance, message };
     [
-        News::Started(None),
+        News::Started(Some(HOME)),
         News::Preamble,
         News::Ended,
         News::Frame(Frame::Data { channel: Channel::Output, seq: 1, payload: Bytes::new() }),

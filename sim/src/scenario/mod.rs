@@ -28,12 +28,15 @@ pub use act::{Act, User};
 pub use draw::draw;
 pub use fault::{Fault, FaultKind};
 pub use file::{LoadError, load};
-use reattach::proto::limits;
+use reattach::proto::{HostId, limits};
 use reattach::session::{
     BackoffConfig, ClientConfig, First, LaunchConfig, PatienceConfig, ServerConfig, WindowConfig,
 };
 pub(crate) use text::shown;
 pub use text::{ParseError, parse, print};
+
+/// The host of every world.
+pub const HOME: HostId = HostId(1);
 
 /// Clients that a scenario may name: `a`, `b` and `c`.
 pub const CLIENTS_MAX: u8 = 3;
@@ -188,6 +191,7 @@ impl Setting {
     /// How servers of this setting behave.
     pub fn server(&self) -> ServerConfig {
         ServerConfig {
+            host: Some(HOME),
             idle_lifetime: self.idle_lifetime,
             unmet_lifetime: self.unmet_lifetime,
             nameless: self.nameless,

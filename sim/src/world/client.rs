@@ -444,6 +444,9 @@ impl<K: Kit> World<'_, K> {
         // Who notices its own sleep at that moment has a wake-up's time.
         let told = input == Input::NetworkUp && !suspended;
         self.clients[client as usize].woken(now, told, &mut self.goals);
+        if suspended && input == Input::NetworkUp {
+            self.clients[client as usize].told_too(now);
+        }
         let hung = self.clients[client as usize].link.filter(|link| self.links[*link as usize].is_dialing());
         self.client_input(client, input);
         let process = &mut self.clients[client as usize];
@@ -477,6 +480,13 @@ impl<C: ClientMachine> ClientProcess<C> {
             true if told => self.life.told(now, self.distance.network_probe_most()),
             true => self.life.woken(now, PROBE_TIMEOUT),
             false => {}
+        }
+    }
+
+    /// Right after it has noticed that it slept it was told of a network: it has the less of both times.
+    fn told_too(&mut self, now: Time) {
+        if self.status.is_attached() {
+            self.life.told(now, self.distance.network_probe_most());
         }
     }
 

@@ -17,8 +17,7 @@ use reattach::session::{LaunchConfig, ServerConfig};
 use super::{LinkId, World};
 use crate::machine::{ClientMachine as _, Kit, LaunchMachine as _, ServerMachine as _};
 
-/// The host of the world, and another.
-pub(super) const HOME: HostId = HostId(1);
+/// Any but the host of the world.
 const ELSEWHERE: HostId = HostId(2);
 
 /// Whose the server elsewhere is, and which it is.

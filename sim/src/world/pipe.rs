@@ -138,19 +138,28 @@ impl Pipe {
         self.parts.pop_front();
     }
 
-    /// Loses everything but the first bytes, which are as good as arrived, and whatever is
-    /// written later; no mark survives.
+    /// Loses everything but the first bytes, which are as good as arrived with the lines between them, and
+    /// whatever is written later.
     pub(super) fn cut(&mut self, now: Time, keep: usize) {
-        let keep = keep.min(self.len());
-        self.bytes.truncate(self.head + keep);
-        self.parts.clear();
+        let mut left = keep.min(self.len());
+        self.bytes.truncate(self.head + left);
+        for (_, part) in std::mem::take(&mut self.parts) {
+            match part {
+                _ if left == 0 => break,
+                Arrived::Bytes(count) => {
+                    let kept = count.min(left);
+                    left -= kept;
+                    self.parts.push_back((now, Arrived::Bytes(kept)));
+                }
+                // It was written before bytes that arrive, and goes the same way.
+                Arrived::Mark(Mark::Line(_)) => self.parts.push_back((now, part)),
+                Arrived::Mark(Mark::HalfEnd | Mark::End | Mark::Exit) => {}
+            }
+        }
         self.ended = false;
         self.severed = true;
         self.last_at = now;
         self.free_at = now;
-        if keep > 0 {
-            self.parts.push_back((now, Arrived::Bytes(keep)));
-        }
     }
 }
 
@@ -189,5 +198,25 @@ mod tests {
         pipe.push(Time(1), &WIRE, b"glued");
         assert_eq!(pipe.take_bytes(9), b"abcd");
         assert_eq!(pipe.next_at(), None);
+    }
+
+    #[test]
+    fn a_line_arrives_before_bytes_that_were_written_after_it() {
+        let mut pipe = Pipe::default();
+        for line in [1, 2] {
+            pipe.mark(Time(0), &WIRE, Mark::Line(line));
+            pipe.push(Time(0), &WIRE, b"abc");
+        }
+        let mut later = pipe.clone();
+        pipe.cut(Time(1), 3);
+        later.cut(Time(1), 4);
+        for (mut pipe, lines) in [(pipe, 1), (later, 2)] {
+            for line in 1..=lines {
+                assert_eq!(pipe.arrived(Time(1)), Some(Arrived::Mark(Mark::Line(line))));
+                pipe.take_mark();
+                pipe.take_bytes(3);
+            }
+            assert_eq!(pipe.next_at(), None);
+        }
     }
 }

@@ -11,13 +11,13 @@ use reattach::session::client::Launch as Wish;
 use reattach::session::launch::{Effect, Holder, IfRunning, Input, Lock, Mark, Mode, Side, StopSignal, View};
 use reattach::session::{LaunchConfig, Time};
 
-use super::elsewhere::HOME;
 use super::host::{Files, Half, Process};
 use super::judge::{LaunchTruth, Paper};
 use super::queue::{Alarm, EventKind};
 use super::{ConnId, LinkId, ProxyId, ServerId, World};
 use crate::check::Goal;
 use crate::machine::{ClientMachine as _, Kit, LaunchMachine};
+use crate::scenario::HOME;
 use crate::trace;
 
 /// Exit status of sshd's shell when it cannot start a process.
@@ -386,7 +386,7 @@ impl<K: Kit> World<'_, K> {
         self.host.files = Files { pid: self.host.files.pid, ..files };
         self.host.lock_file &= lock_file;
         let truth = &mut self.servers[spawned as usize].truth;
-        (truth.recorded, truth.record, truth.withdrawn) = (false, Paper::Lost, true);
+        (truth.recorded, truth.record, truth.word, truth.withdrawn) = (false, Paper::Lost, Paper::Lost, true);
     }
 
     fn spawn(&mut self, id: ProxyId) {

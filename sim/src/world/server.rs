@@ -10,13 +10,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use reattach::proto::{Frame, GoneReason, InstanceId, encode};
-use reattach::session::ServerConfig;
 use reattach::session::launch::{Boot, Input as LaunchInput, Mark, Record, StopSignal};
 use reattach::session::server::{Cause, Effect, Input, News, Status};
 
 use super::conn::WIRE;
 use super::death::HALF_END_APART;
-use super::elsewhere::HOME;
 use super::host::Process;
 use super::judge::{Paper, ServerTruth};
 use super::program::{Delivery, Program};
@@ -142,7 +140,7 @@ impl<K: Kit> World<'_, K> {
                     return self.server_fails(id, "the program could not be started".to_owned());
                 }
                 self.host.listener = Some(id);
-                let config = ServerConfig { host: Some(HOME), ..self.scenario.setting.server() };
+                let config = self.scenario.setting.server();
                 let now = self.host_now();
                 let process = &mut self.servers[id as usize];
                 process.machine = Some(K::Server::new(config, process.instance, now));
